@@ -1,0 +1,44 @@
+# Needs GNU make and CPython 3.11 or 3.12 on Linux x86-64, nothing else. `make` alone lists what there is.
+
+PYTHON ?= python3
+ARGS ?=
+bin := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help venv up down reset test check mutants format lock
+
+help: ## list these targets
+	@$(PYTHON) firmhold/local/bootstrap.py help
+
+venv: ## create or refresh .venv from requirements.lock
+	@$(PYTHON) firmhold/local/bootstrap.py venv
+
+up: venv ## start everything and stay; Ctrl-C or `make down` stops it
+	@$(bin)/firmhold up
+
+down: venv ## stop what `make up` started here, leftovers of a crash too
+	@$(bin)/firmhold down
+
+reset: venv ## stop, then forget the local data (asks first; ARGS=--yes does not)
+	@$(bin)/firmhold reset $(ARGS)
+
+test: venv ## all tests, on real servers of their own
+	@$(bin)/pytest -m serial $(ARGS) || test $$? -eq 5
+	@$(bin)/pytest -m "not serial" -n 2 --dist worksteal $(ARGS)
+
+check: venv ## format, lint, types, imports, tidiness
+	@$(bin)/ruff format --check --quiet
+	@$(bin)/ruff check
+	@$(bin)/mypy
+	@$(bin)/lint-imports
+	@$(bin)/pytest -q tests/unit/test_tidy.py
+
+mutants: venv ## try small changes of the core: does a test notice each? (minutes; ARGS=units.py for one file)
+	@$(bin)/python -m tests.mutants $(ARGS)
+
+format: venv ## format the code and mend what ruff can mend
+	@$(bin)/ruff check --fix-only --quiet
+	@$(bin)/ruff format --quiet
+
+lock: ## pin the newest versions that fit pyproject.toml into requirements.lock
+	@$(PYTHON) firmhold/local/bootstrap.py lock
