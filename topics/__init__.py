@@ -1,0 +1,1 @@
+"""The contract: what travels on Kafka, and how. Imports nothing of ours."""

@@ -1,0 +1,132 @@
+"""Create the topics of the catalogue, and compare the broker with it. Nothing is ever created by writing to it."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from topics.catalogue import Catalogue, Topic
+
+_REQUEST_TIMEOUT_MS = 5_000
+
+
+class TopicError(Exception):
+    """The broker refused to create a topic; the message names it."""
+
+
+@asynccontextmanager
+async def admin_client(bootstrap_servers: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Connect an admin client for the length of the block."""
+    client = AIOKafkaAdminClient(
+        bootstrap_servers=bootstrap_servers, client_id="firmhold-admin", request_timeout_ms=_REQUEST_TIMEOUT_MS
+    )
+    try:
+        await client.start()
+        yield client
+    finally:
+        await client.close()
+
+
+async def create_topics(bootstrap_servers: str, catalogue: Catalogue) -> list[str]:
+    """Create what is missing; return the names of what was created. Existing topics are left as they are."""
+    async with admin_client(bootstrap_servers) as client:
+        new = [
+            NewTopic(
+                name=topic.name,
+                num_partitions=topic.partitions,
+                replication_factor=topic.replication,
+                topic_configs=topic.config(),
+            )
+            for topic in catalogue.topics()
+        ]
+        response = await client.create_topics(new)
+        return _created(response.topic_errors)
+
+
+async def settle_topics(bootstrap_servers: str, catalogue: Catalogue) -> list[str]:
+    """Give existing topics the settings of the catalogue; return the names of those that had others.
+
+    Partitions and replicas are never changed: that would move keys, or data.
+    """
+    async with admin_client(bootstrap_servers) as client:
+        wanted = list(catalogue.topics())
+        partitions = await _partitions(client, wanted)
+        present = [topic for topic in wanted if topic.name in partitions]
+        configs = await _configs(client, present)
+        other = [topic for topic in present if _other_settings(topic, configs[topic.name])]
+        if not other:
+            return []
+        responses = await client.alter_configs(
+            [ConfigResource(ConfigResourceType.TOPIC, topic.name, topic.config()) for topic in other]
+        )
+    for code, text, _, name in (resource for response in responses for resource in response.resources):
+        if code:
+            message = f"the broker did not change the settings of topic {name}: {for_code(code).__name__} {text or ''}"
+            raise TopicError(message)
+    return [topic.name for topic in other]
+
+
+def _other_settings(topic: Topic, config: dict[str, str]) -> list[str]:
+    return [
+        f"topic {topic.name} has {name}={config.get(name)}, the catalogue says {wanted}"
+        for name, wanted in topic.config().items()
+        if config.get(name) != wanted
+    ]
+
+
+def _created(topic_errors: Iterable[tuple[str, int, str | None]]) -> list[str]:
+    created = []
+    for name, code, *text in topic_errors:
+        if code == 0:
+            created.append(name)
+        elif for_code(code) is not TopicAlreadyExistsError:
+            message = f"the broker did not create topic {name}: {for_code(code).__name__} {' '.join(map(str, text))}"
+            raise TopicError(message)
+    return created
+
+
+async def disagreements(bootstrap_servers: str, catalogue: Catalogue) -> list[str]:
+    """Return a sentence for each way in which the broker's topics are not those of the catalogue."""
+    async with admin_client(bootstrap_servers) as client:
+        wanted = list(catalogue.topics())
+        partitions = await _partitions(client, wanted)
+        present = [topic for topic in wanted if topic.name in partitions]
+        configs = await _configs(client, present)
+    found = [f"topic {topic.name} does not exist" for topic in wanted if topic.name not in partitions]
+    for topic in present:
+        found += _differences(topic, *partitions[topic.name], configs[topic.name])
+    return found
+
+
+async def _partitions(client: AIOKafkaAdminClient, wanted: list[Topic]) -> dict[str, tuple[int, int]]:
+    """Return partition count and least replication of the topics that exist."""
+    described = await client.describe_topics([topic.name for topic in wanted])
+    return {
+        entry["topic"]: (len(entry["partitions"]), min(len(partition["replicas"]) for partition in entry["partitions"]))
+        for entry in described
+        if entry["error_code"] == 0 and entry["partitions"]
+    }
+
+
+async def _configs(client: AIOKafkaAdminClient, topics: list[Topic]) -> dict[str, dict[str, str]]:
+    if not topics:
+        return {}
+    responses = await client.describe_configs(
+        [ConfigResource(ConfigResourceType.TOPIC, topic.name) for topic in topics]
+    )
+    return {
+        resource[3]: {entry[0]: entry[1] for entry in resource[4]}
+        for response in responses
+        for resource in response.resources
+    }
+
+
+def _differences(topic: Topic, partitions: int, replication: int, config: dict[str, str]) -> list[str]:
+    found = []
+    if partitions != topic.partitions:
+        found.append(f"topic {topic.name} has {partitions} partitions, the catalogue says {topic.partitions}")
+    if replication < topic.replication:
+        found.append(f"topic {topic.name} has {replication} replicas, the catalogue says {topic.replication}")
+    return found + _other_settings(topic, config)

@@ -1,0 +1,173 @@
+"""The events, version 1: past-tense messages. The one that answers a request bears its id as `correlationid`.
+
+An event may be seen twice with one id, never zero times. Those that change a resource have a `version` of their own,
+without gaps; a refusal carries the current one. No event carries a token, its hash, or who the buyer is.
+"""
+
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from topics.cloudevents import Envelope, Headers
+from topics.cloudevents import encode as encode_headers
+from topics.resources import Counters, HoldStatus, Settings
+
+SOURCE: Final = "firmhold/worker"
+FAMILY: Final = "events"
+_SEQUENCE_DIGITS: Final = 20
+
+RESOURCE_DEFINED: Final = "resource.defined"
+HOLD_PLACED: Final = "hold.placed"
+HOLD_CHANGED: Final = "hold.changed"
+HOLD_EXTENDED: Final = "hold.extended"
+HOLD_CONFIRMED: Final = "hold.confirmed"
+HOLD_CANCELLED: Final = "hold.cancelled"
+HOLD_EXPIRED: Final = "hold.expired"
+HOLD_UNCHANGED: Final = "hold.unchanged"
+REQUEST_REFUSED: Final = "request.refused"
+RECORD_REJECTED: Final = "record.rejected"
+
+
+class HoldView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A hold as anyone may see it. `units` is what it claims of each pool."""
+
+    id: str
+    status: HoldStatus
+    quantity: int
+    units: dict[str, int]
+    granted_at: datetime
+    expires_at: datetime
+    expires_latest_at: datetime
+    ended_at: datetime | None = None
+    client_reference: str | None = None
+
+
+class ResourceDefined(msgspec.Struct, frozen=True, kw_only=True):
+    """A resource was created, or its settings replaced."""
+
+    resource_id: str
+    version: int
+    created: bool
+    settings: Settings
+    counters: Counters
+    arrived_at: datetime
+    decided_at: datetime
+
+
+class HoldChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """A hold was placed or changed: the event's type says how.
+
+    `hold.unchanged` answers who asked for what is so already; it has no version of its own but the current one.
+    """
+
+    resource_id: str
+    version: int
+    hold: HoldView
+    counters: Counters
+    arrived_at: datetime
+    decided_at: datetime
+
+
+class RequestRefused(msgspec.Struct, frozen=True, kw_only=True):
+    """A request was decided with "no". `reason` is of the catalogue of refusals; `version` is 0 where there is no resource."""
+
+    resource_id: str
+    command: str
+    version: int
+    reason: str
+    detail: str
+    arrived_at: datetime
+    decided_at: datetime
+    counters: Counters | None = None
+
+
+class RecordRejected(msgspec.Struct, frozen=True, kw_only=True):
+    """A record was not decided: no outcome is stored, its claim is still free.
+
+    The reason is that of the dead letter, or `forbidden`.
+    """
+
+    reason: str
+    detail: str
+    source: str | None
+    id: str | None
+    topic: str
+    partition: int
+    offset: int
+
+
+EventData = ResourceDefined | HoldChanged | RequestRefused
+
+EVENTS: Final[dict[str, type[msgspec.Struct]]] = {
+    RESOURCE_DEFINED: ResourceDefined,
+    HOLD_PLACED: HoldChanged,
+    HOLD_CHANGED: HoldChanged,
+    HOLD_EXTENDED: HoldChanged,
+    HOLD_CONFIRMED: HoldChanged,
+    HOLD_CANCELLED: HoldChanged,
+    HOLD_EXPIRED: HoldChanged,
+    HOLD_UNCHANGED: HoldChanged,
+    REQUEST_REFUSED: RequestRefused,
+    RECORD_REJECTED: RecordRejected,
+}
+
+
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """An event as the request that caused it keeps it, to be sent again word for word.
+
+    `record` names the command's record that was decided, `{partition}/{offset}`: who sent it knows by this that the answer
+    is to his own record and not to an earlier one with the same claim.
+    """
+
+    type: str
+    id: str
+    answers: bool
+    version: int
+    time: datetime
+    record: str
+    data: msgspec.Raw
+
+
+_encoder = msgspec.json.Encoder()
+_stored_decoder = msgspec.json.Decoder(list[Stored])
+_data_decoders = {name: msgspec.json.Decoder(data) for name, data in EVENTS.items()}
+
+
+def encode_data(data: msgspec.Struct) -> bytes:
+    """Write the data of an event as JSON."""
+    return _encoder.encode(data)
+
+
+def decode_data(type_name: str, data: bytes) -> msgspec.Struct:
+    """Read the data of an event of a known type; KeyError for another type, msgspec.DecodeError for bad data."""
+    return _data_decoders[type_name].decode(data)
+
+
+def encode_stored(events: list[Stored]) -> str:
+    """Write the events of a request as the JSON that its row keeps."""
+    return _encoder.encode(events).decode()
+
+
+def decode_stored(text: str) -> list[Stored]:
+    """Read back what `encode_stored` wrote."""
+    return _stored_decoder.decode(text)
+
+
+def headers_of(event: Stored, resource_id: str, request_id: str, command_id: str, traceparent: str | None) -> Headers:
+    """Return the record headers of an event; the same for its first sending and each later one."""
+    extensions = {"causationid": command_id, "sequence": f"{event.version:0{_SEQUENCE_DIGITS}d}"}
+    if event.answers:
+        extensions["correlationid"] = request_id
+        extensions["commandrecord"] = event.record
+    envelope = Envelope(
+        type=event.type,
+        source=SOURCE,
+        id=event.id,
+        data=bytes(event.data),
+        subject=resource_id,
+        time=event.time,
+        traceparent=traceparent,
+        extensions=extensions,
+    )
+    return encode_headers(envelope, FAMILY)

@@ -1,0 +1,74 @@
+"""Derive and read the ids that route themselves: `{prefix}_{kind}~{resource}~{digest}`.
+
+A gateway finds the partition of any id without a look-up, and a hold's id is known as soon as its request's is.
+Ids are seen in events and may be guessed: they never authorise anything.
+"""
+
+import base64
+import hashlib
+import re
+from typing import NamedTuple
+
+# `$` of Python also matches before a final newline, that of JSON Schema does not: (?!\n) makes them agree.
+RESOURCE_ID_PATTERN = r"^(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}$(?!\n)"
+_RESOURCE_ID = re.compile(RESOURCE_ID_PATTERN)
+_DIGEST = re.compile(r"[a-z2-7]{32}\Z")
+_DIGEST_BYTES = 20
+
+REQUEST = "req"
+HOLD = "hold"
+ORDER = "order"
+_PREFIXES = frozenset((REQUEST, HOLD, ORDER))
+
+
+class RoutedId(NamedTuple):
+    """The parts of an id: what it names, and where that lives."""
+
+    prefix: str
+    kind: str
+    resource_id: str
+    digest: str
+
+    def __str__(self) -> str:
+        """Return the id as it travels."""
+        return f"{self.prefix}_{self.kind}~{self.resource_id}~{self.digest}"
+
+
+def is_resource_id(text: str) -> bool:
+    """Tell whether `text` may name a resource: `[A-Za-z0-9._-]{1,64}`, not `.` or `..`."""
+    return _RESOURCE_ID.match(text) is not None
+
+
+def request_id(kind: str, resource_id: str, source: str, claim_id: str, fingerprint: bytes) -> str:
+    """Return the id of the request that the claim (source, claim_id) makes with this fingerprint.
+
+    160 bits of SHA-256 over length-prefixed fields, base32: two claims never share an id by concatenation.
+    """
+    digest = hashlib.sha256()
+    for field in (b"firmhold.request.v1", source.encode(), claim_id.encode(), fingerprint):
+        digest.update(b"%d:" % len(field))
+        digest.update(field)
+    text = base64.b32encode(digest.digest()[:_DIGEST_BYTES]).decode("ascii").lower()
+    return f"{REQUEST}_{kind}~{resource_id}~{text}"
+
+
+def hold_id_of(request_id: str) -> str:
+    """Return the id of the hold that the request `request_id` places, if it is granted."""
+    return f"{HOLD}_{request_id.removeprefix(f'{REQUEST}_')}"
+
+
+def request_id_of(hold_id: str) -> str:
+    """Return the id of the request that placed, or would have placed, the hold `hold_id`."""
+    return f"{REQUEST}_{hold_id.removeprefix(f'{HOLD}_')}"
+
+
+def parse(text: str, prefix: str) -> RoutedId | None:
+    """Read an id of the given prefix; None if it is not one."""
+    head, separator, rest = text.partition("_")
+    parts = rest.split("~")
+    if head != prefix or head not in _PREFIXES or not separator or len(parts) != len(RoutedId._fields) - 1:
+        return None
+    kind, resource_id, digest = parts
+    if not kind.isascii() or not kind.isalpha() or not is_resource_id(resource_id) or not _DIGEST.match(digest):
+        return None
+    return RoutedId(head, kind, resource_id, digest)

@@ -1,0 +1,10 @@
+"""Which partition a key belongs to: the Java client's murmur2, for every producer of ours."""
+
+from aiokafka.partitioner import murmur2
+
+_POSITIVE = 0x7FFFFFFF
+
+
+def partition_of(key: bytes, partition_count: int) -> int:
+    """Return the partition of `key` among `partition_count`, as Kafka's Java DefaultPartitioner does."""
+    return (int(murmur2(key)) & _POSITIVE) % partition_count

@@ -1,0 +1,180 @@
+"""Put records on topics so that none is lost: an idempotent producer that is replaced whenever a send fails.
+
+aiokafka's idempotent producer never recovers from a batch that expired unsent (sequence numbers are used up, every later
+send to the partition fails with OutOfOrderSequenceNumber): after any failure a new producer, with a new producer id,
+sends again what was not acknowledged. So a record may be written twice, never lost; consumers deduplicate.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+
+from topics.cloudevents import Headers
+from topics.partitions import partition_of
+
+_log = structlog.get_logger(__name__)
+_CLOSE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is to be put on a topic; `partition` None follows from the key."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    partition: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """Where a record lies; `timestamp_ms` is the broker's where the topic says LogAppendTime."""
+
+    partition: int
+    offset: int
+    timestamp_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How long to pause between two attempts, in seconds."""
+
+    pause_seconds: float = 0.2
+    request_timeout_ms: int = 20_000
+
+
+class ResilientProducer:
+    """Sends until the broker acknowledged (`acks=all`), however long that takes; callers bound their own wait.
+
+    Records of one `send_all` keep their order. Concurrent calls are not ordered among each other.
+    """
+
+    def __init__(
+        self, bootstrap_servers: str, *, client_id: str, linger_ms: int = 0, retry: Retry | None = None
+    ) -> None:
+        """Prepare; the first send connects, so that a process starts while Kafka is away."""
+        self._retry = retry or Retry()
+        self._options: dict[str, Any] = {
+            "bootstrap_servers": bootstrap_servers,
+            "client_id": client_id,
+            "enable_idempotence": True,
+            "acks": "all",
+            "linger_ms": linger_ms,
+            "request_timeout_ms": self._retry.request_timeout_ms,
+            "max_request_size": 5 * 1024 * 1024,
+        }
+        self._producer: AIOKafkaProducer | None = None
+        self._lock = asyncio.Lock()
+        self._closing: set[asyncio.Task[None]] = set()
+        self.replaced = 0
+
+    async def send_all(self, records: Sequence[Record]) -> Sequence[Acknowledgement]:
+        """Return when every record is acknowledged. A record that is too large raises: waiting would not mend it."""
+        acknowledged: list[Acknowledgement] = []
+        while len(acknowledged) < len(records):
+            producer = await self._current()
+            acknowledged += await self._send_prefix(producer, records[len(acknowledged) :])
+            if len(acknowledged) < len(records):
+                await self._replace(producer)
+                await asyncio.sleep(self._retry.pause_seconds)
+        return acknowledged
+
+    async def _send_prefix(self, producer: AIOKafkaProducer, records: Sequence[Record]) -> list[Acknowledgement]:
+        """Send all; return the acknowledgements of those from the front that have theirs."""
+        futures: list[Awaitable[Any]] = []
+        try:
+            for record in records:
+                partition = await self._partition(producer, record)
+                futures.append(
+                    await producer.send(
+                        record.topic, record.value, key=record.key, partition=partition, headers=list(record.headers)
+                    )
+                )
+        except MessageSizeTooLargeError:
+            await asyncio.gather(*futures, return_exceptions=True)
+            raise
+        except (KafkaError, OSError, TimeoutError) as fault:
+            _log.warning("kafka send failed, a new producer takes over", fault=repr(fault))
+        acknowledged: list[Acknowledgement] = []
+        for result in await asyncio.gather(*futures, return_exceptions=True):
+            if isinstance(result, MessageSizeTooLargeError):  # by the topic's limit, not by ours
+                raise result
+            if isinstance(result, BaseException):
+                _log.warning("kafka did not acknowledge, a new producer takes over", fault=repr(result))
+                break
+            acknowledged.append(Acknowledgement(result.partition, result.offset, result.timestamp))
+        return acknowledged
+
+    @staticmethod
+    async def _partition(producer: AIOKafkaProducer, record: Record) -> int | None:
+        if record.partition is not None or record.key is None:
+            return record.partition
+        partitions = await producer.partitions_for(record.topic)
+        return partition_of(record.key, len(partitions))
+
+    async def partition_count(self, topic: str) -> int:
+        """Return how many partitions the topic has."""
+        return len(await (await self._current()).partitions_for(topic))
+
+    async def connect(self) -> None:
+        """Return when there is a broker to send to."""
+        await self._current()
+
+    async def _current(self) -> AIOKafkaProducer:
+        async with self._lock:
+            while self._producer is None:
+                self._producer = await self._try_start()
+                if self._producer is None:
+                    await asyncio.sleep(self._retry.pause_seconds)
+            return self._producer
+
+    async def _try_start(self) -> AIOKafkaProducer | None:
+        producer = AIOKafkaProducer(**self._options)
+        try:
+            await producer.start()
+        except (KafkaError, OSError, TimeoutError) as fault:
+            _log.warning("kafka does not answer", fault=repr(fault))
+            await _close(producer)
+            return None
+        except asyncio.CancelledError:
+            await _close(producer)
+            raise
+        return producer
+
+    async def _replace(self, bad: AIOKafkaProducer) -> None:
+        async with self._lock:
+            if self._producer is bad:
+                self._producer = None
+                self.replaced += 1
+                task = asyncio.create_task(_close(bad))
+                self._closing.add(task)
+                task.add_done_callback(self._closing.discard)
+
+    async def stop(self) -> None:
+        """Send what is buffered if the broker takes it within seconds, and close."""
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS), self._lock:
+                producer, self._producer = self._producer, None
+        except TimeoutError:  # somebody still connects: there is nothing to flush
+            producer = None
+        if producer is not None:
+            await _close(producer)
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=_CLOSE_SECONDS)
+
+
+async def _close(producer: AIOKafkaProducer) -> None:
+    """Close a producer; its own stop() flushes, which can hang while the broker is away."""
+    try:
+        await asyncio.wait_for(producer.stop(), _CLOSE_SECONDS)
+    except (KafkaError, OSError, TimeoutError) as fault:
+        _log.warning("a kafka producer did not close", fault=repr(fault))
+
+
+SendAll = Callable[[Sequence[Record]], Awaitable[Sequence[Acknowledgement]]]
