@@ -1,0 +1,1 @@
+drop index holds_due;

@@ -1,0 +1,24 @@
+"""The named queries: one .sql file each, with a sentence above it that says what it is for."""
+
+from importlib.resources import files
+from typing import Final
+
+
+def _read(name: str) -> str:
+    return files("schema").joinpath("queries", f"{name}.sql").read_text(encoding="utf-8")
+
+
+LOCK_RESOURCES: Final = _read("lock_resources")
+READ_CLOCK_AND_DECIDED: Final = _read("read_clock_and_decided")
+READ_POOLS: Final = _read("read_pools")
+READ_HOLDS: Final = _read("read_holds")
+READ_REFUSED_HOLDS: Final = _read("read_refused_holds")
+FIND_DUE_RESOURCES: Final = _read("find_due_resources")
+COUNT_LIVE_HOLDS_OF_BUYERS: Final = _read("count_live_holds_of_buyers")
+WRITE_REQUESTS: Final = _read("write_requests")
+WRITE_RESOURCES: Final = _read("write_resources")
+WRITE_POOLS: Final = _read("write_pools")
+WRITE_HOLDS: Final = _read("write_holds")
+READ_REQUEST: Final = _read("read_request")
+READ_HOLD: Final = _read("read_hold")
+READ_RESOURCE: Final = _read("read_resource")

@@ -1,0 +1,15 @@
+-- Read the clock and the requests that are decided already: those with one of these ids, and those that own one of these
+-- claims. A statement of its own after the locks, so that it sees what was committed while it waited for them.
+-- $1 request ids, $2 sources, $3 claim ids. At least one row, for the clock.
+select clock.now, decided.*
+from (select clock_timestamp() as now) as clock
+left join (
+    select request_id, source, claim_id, owns_claim, events::text
+    from requests
+    where request_id = any ($1::text[])
+    union
+    select r.request_id, r.source, r.claim_id, r.owns_claim, r.events::text
+    from requests r
+    join unnest($2::text[], $3::text[]) as claim (source, claim_id) using (source, claim_id)
+    where r.owns_claim
+) as decided on true

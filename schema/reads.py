@@ -1,0 +1,77 @@
+"""What a gateway reads: outcomes, holds, resources. Reads are advice and lock nothing."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+import msgspec
+
+from schema import queries
+from schema.rows import Hold, ResourceKey
+from schema.store import hold_of
+from topics.resources import Counters, HoldStatus, Settings
+
+_settings = msgspec.json.Decoder(Settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The stored outcome of a request; `events` is the JSON of `topics.events.encode_stored`."""
+
+    request_id: str
+    reason: str | None
+    events: str
+    arrived_at: datetime
+    decided_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceReading:
+    """A resource as it stands, with holds past their expiry counted as free."""
+
+    version: int
+    settings: Settings
+    counters: Counters
+
+
+class Reads:
+    """The queries of a gateway; each raises what asyncpg raises if Postgres does not answer."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        """Use a pool of `schema.connections.lazy_pool`."""
+        self._pool = pool
+
+    async def outcome(self, request_id: str, source: str) -> Outcome | None:
+        """Return the outcome of a request that this source made, None if there is none (yet)."""
+        row = await self._pool.fetchrow(queries.READ_REQUEST, request_id, source)
+        if row is None:
+            return None
+        return Outcome(row["request_id"], row["reason"], row["events"], row["arrived_at"], row["decided_at"])
+
+    async def hold(self, hold_id: str) -> tuple[Hold, bool] | None:
+        """Return a hold, and whether it still says `held` although its time is over."""
+        row = await self._pool.fetchrow(queries.READ_HOLD, hold_id)
+        if row is None:
+            return None
+        hold = hold_of(row)
+        return hold, hold.status is HoldStatus.HELD and hold.expires_at <= row["now"]
+
+    async def resource(self, key: ResourceKey) -> ResourceReading | None:
+        """Return a resource with its counters as of now."""
+        rows = await self._pool.fetch(queries.READ_RESOURCE, key.kind, key.resource_id)
+        if not rows:
+            return None
+        held = remaining = oversubscribed_by = 0
+        for row in rows:
+            pool_held = row["held"] - int(row["due_units"])
+            free = row["pool_capacity"] - pool_held - row["pool_taken"]
+            held += pool_held
+            remaining += max(0, free)
+            oversubscribed_by += max(0, -free)
+        first = rows[0]
+        counters = Counters(first["capacity"], held, first["taken"], remaining, oversubscribed_by)
+        return ResourceReading(first["version"], _settings.decode(first["settings"]), counters)
+
+    async def answers(self) -> bool:
+        """Ask Postgres for a sign of life; raises if it gives none."""
+        return await self._pool.fetchval("select true") is True

@@ -1,0 +1,269 @@
+"""The store as a worker uses it: lock, read and write within one transaction. It decides nothing.
+
+Every method takes whole sets, so that a batch costs the same few statements however many commands it has.
+"""
+
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+import msgspec
+from asyncpg.pool import PoolConnectionProxy
+
+from schema import queries
+from schema.rows import Hold, Pool, Request, Resource, ResourceKey
+from topics.resources import Counters, HoldStatus, Settings
+
+_settings = msgspec.json.Decoder(Settings)
+_units = msgspec.json.Decoder(dict[str, int])
+_encode = msgspec.json.encode
+
+Connection = PoolConnectionProxy
+
+
+class RacedError(Exception):
+    """Somebody else decided one of the batch's requests, or moved one of its resources, meanwhile: run it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What is deduplicated, with the id of the request that it would make."""
+
+    source: str
+    claim_id: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A request that has its outcome already."""
+
+    request_id: str
+    source: str
+    claim_id: str
+    owns_claim: bool
+    events: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedHold:
+    """A request for a hold that was refused: on which resource, whose it was, and why."""
+
+    key: ResourceKey
+    request_id: str
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceWrite:
+    """A resource to be written, if it still is at `expected_version` (0: it must not exist yet)."""
+
+    key: ResourceKey
+    expected_version: int
+    resource: Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """All that a batch changes."""
+
+    requests: Sequence[Request]
+    resources: Sequence[ResourceWrite]
+    pools: Mapping[tuple[ResourceKey, str], Pool]
+    holds: Sequence[tuple[ResourceKey, Hold]]
+
+
+class Transaction:
+    """One transaction of a batch. The methods are called in the order in which they stand here."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Work on a connection that has an open transaction."""
+        self._connection = connection
+
+    async def lock(self, keys: Collection[ResourceKey]) -> dict[ResourceKey, Resource]:
+        """Lock those of the resources that exist, in id order, and return them as they now stand."""
+        rows = await self._connection.fetch(queries.LOCK_RESOURCES, *_columns(keys))
+        return {ResourceKey(row["kind"], row["resource_id"]): resource_of(row) for row in rows}
+
+    async def clock_and_decided(self, claims: Sequence[Claim]) -> tuple[datetime, list[Decided]]:
+        """Return Postgres's clock, and what is decided of these claims: by this request, or by another of the same key."""
+        rows = await self._connection.fetch(
+            queries.READ_CLOCK_AND_DECIDED,
+            [claim.request_id for claim in claims],
+            [claim.source for claim in claims],
+            [claim.claim_id for claim in claims],
+        )
+        found = [
+            Decided(row["request_id"], row["source"], row["claim_id"], row["owns_claim"], row["events"])
+            for row in rows
+            if row["request_id"] is not None
+        ]
+        return rows[0]["now"], found
+
+    async def pools(self, keys: Collection[ResourceKey]) -> dict[ResourceKey, dict[str, Pool]]:
+        """Return the pools of locked resources by name."""
+        found: dict[ResourceKey, dict[str, Pool]] = {}
+        for row in await self._connection.fetch(queries.READ_POOLS, *_columns(keys)):
+            pools = found.setdefault(ResourceKey(row["kind"], row["resource_id"]), {})
+            pools[row["pool"]] = Pool(row["capacity"], row["held"], row["taken"], row["ceiling"])
+        return found
+
+    async def holds(
+        self, keys: Collection[ResourceKey], until: datetime, hold_ids: Collection[str], due_max: int
+    ) -> dict[ResourceKey, list[Hold]]:
+        """Return the holds of locked resources that are of these ids, or live with `expires_at <= until`.
+
+        Of the latter the oldest, `due_max` of each resource.
+        """
+        found: dict[ResourceKey, list[Hold]] = {}
+        for row in await self._connection.fetch(queries.READ_HOLDS, *_columns(keys), until, list(hold_ids), due_max):
+            found.setdefault(ResourceKey(row["kind"], row["resource_id"]), []).append(hold_of(row))
+        return found
+
+    async def refused(self, request_ids: Collection[str]) -> list[RefusedHold]:
+        """Return those of the requests that asked for a hold and were refused."""
+        rows = await self._connection.fetch(queries.READ_REFUSED_HOLDS, list(request_ids))
+        return [
+            RefusedHold(ResourceKey(row["kind"], row["resource_id"]), row["request_id"], row["source"], row["reason"])
+            for row in rows
+        ]
+
+    async def live_holds_of(self, buyers: Collection[tuple[ResourceKey, str]]) -> dict[tuple[ResourceKey, str], int]:
+        """Count the live holds that each of these buyers has on the resource beside it."""
+        rows = await self._connection.fetch(
+            queries.COUNT_LIVE_HOLDS_OF_BUYERS,
+            [key.kind for key, _ in buyers],
+            [key.resource_id for key, _ in buyers],
+            [buyer for _, buyer in buyers],
+        )
+        return {(ResourceKey(row["kind"], row["resource_id"]), row["buyer"]): row["holds"] for row in rows}
+
+    async def write(self, writes: Writes) -> None:
+        """Write what was decided; raises RacedError if it was decided on what is no longer so."""
+        await self._write_requests(writes.requests)
+        if writes.resources:
+            await self._write_resources(writes.resources)
+        if writes.pools:
+            await self._write_pools(writes.pools)
+        if writes.holds:
+            await self._write_holds(writes.holds)
+
+    async def _write_requests(self, requests: Sequence[Request]) -> None:
+        columns = (
+            [request.request_id for request in requests],
+            [request.key.kind for request in requests],
+            [request.key.resource_id for request in requests],
+            [request.source for request in requests],
+            [request.claim_id for request in requests],
+            [request.owns_claim for request in requests],
+            [request.fingerprint for request in requests],
+            [request.command for request in requests],
+            [request.reason for request in requests],
+            [request.events for request in requests],
+            [request.arrived_at for request in requests],
+            [request.decided_at for request in requests],
+            [request.partition for request in requests],
+            [request.offset for request in requests],
+        )
+        written = await self._connection.fetch(queries.WRITE_REQUESTS, *columns)
+        if len(written) != len(requests):
+            message = f"{len(requests) - len(written)} of {len(requests)} requests were decided by somebody else"
+            raise RacedError(message)
+
+    async def _write_resources(self, writes: Sequence[ResourceWrite]) -> None:
+        columns = (
+            *_columns([write.key for write in writes]),
+            [write.resource.version for write in writes],
+            [_encode(write.resource.settings).decode() for write in writes],
+            [write.resource.counters.capacity for write in writes],
+            [write.resource.counters.held for write in writes],
+            [write.resource.counters.taken for write in writes],
+            [write.resource.counters.remaining for write in writes],
+            [write.resource.counters.oversubscribed_by for write in writes],
+            [write.resource.last_arrived_at for write in writes],
+            [write.expected_version for write in writes],
+        )
+        written = await self._connection.fetch(queries.WRITE_RESOURCES, *columns)
+        if len(written) != len(writes):
+            message = f"{len(writes) - len(written)} of {len(writes)} resources were changed by somebody else"
+            raise RacedError(message)
+
+    async def _write_pools(self, pools: Mapping[tuple[ResourceKey, str], Pool]) -> None:
+        await self._connection.execute(
+            queries.WRITE_POOLS,
+            *_columns([key for key, _ in pools]),
+            [name for _, name in pools],
+            [pool.capacity for pool in pools.values()],
+            [pool.held for pool in pools.values()],
+            [pool.taken for pool in pools.values()],
+            [pool.ceiling for pool in pools.values()],
+        )
+
+    async def _write_holds(self, holds: Sequence[tuple[ResourceKey, Hold]]) -> None:
+        await self._connection.execute(
+            queries.WRITE_HOLDS,
+            [hold.hold_id for _, hold in holds],
+            *_columns([key for key, _ in holds]),
+            [hold.account for _, hold in holds],
+            [hold.token_hash for _, hold in holds],
+            [hold.buyer for _, hold in holds],
+            [hold.client_reference for _, hold in holds],
+            [hold.status.value for _, hold in holds],
+            [hold.quantity for _, hold in holds],
+            [_encode(hold.units).decode() for _, hold in holds],
+            [hold.granted_at for _, hold in holds],
+            [hold.expires_at for _, hold in holds],
+            [hold.expires_latest_at for _, hold in holds],
+            [hold.ended_at for _, hold in holds],
+        )
+
+
+class Store:
+    """The Postgres store of a worker."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        """Use a pool of `schema.connections.lazy_pool`."""
+        self._pool = pool
+
+    async def due_resources(self, resources_max: int) -> list[ResourceKey]:
+        """Return resources that have holds whose time is over, the longest overdue first; advice, it locks nothing."""
+        rows = await self._pool.fetch(queries.FIND_DUE_RESOURCES, resources_max)
+        return [ResourceKey(row["kind"], row["resource_id"]) for row in rows]
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Run a batch in one READ COMMITTED transaction: committed at the end, rolled back if anything is raised."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            yield Transaction(connection)
+
+
+def _columns(keys: Iterable[ResourceKey]) -> tuple[list[str], list[str]]:
+    keys = list(keys)
+    return [key.kind for key in keys], [key.resource_id for key in keys]
+
+
+def resource_of(row: asyncpg.Record) -> Resource:
+    """Read a resource from its columns."""
+    counters = Counters(row["capacity"], row["held"], row["taken"], row["remaining"], row["oversubscribed_by"])
+    return Resource(row["version"], _settings.decode(row["settings"]), counters, row["last_arrived_at"])
+
+
+def hold_of(row: asyncpg.Record) -> Hold:
+    """Read a hold from its columns."""
+    return Hold(
+        hold_id=row["hold_id"],
+        account=row["account"],
+        token_hash=row["token_hash"],
+        buyer=row["buyer"],
+        client_reference=row["client_reference"],
+        status=HoldStatus(row["status"]),
+        quantity=row["quantity"],
+        units=_units.decode(row["units"]),
+        granted_at=row["granted_at"],
+        expires_at=row["expires_at"],
+        expires_latest_at=row["expires_latest_at"],
+        ended_at=row["ended_at"],
+    )

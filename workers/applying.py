@@ -1,0 +1,238 @@
+"""Apply a batch of commands in one Postgres transaction: lock, read, let the core decide, write. It decides nothing itself."""
+
+import traceback
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from schema.faults import is_culprit
+from schema.rows import Hold, Resource, ResourceKey
+from schema.store import Claim, RacedError, ResourceWrite, Transaction, Writes
+from topics import commands as commands_
+from topics.identifiers import hold_id_of, request_id_of
+from topics.signatures import account_of
+from workers.core.batch import Arrived, BatchDecision, Known, Outcome, decide_batch, fail_one, touched
+from workers.core.kinds.registry import KINDS
+from workers.core.state import State
+from workers.crash_points import CrashPoint, Reached
+
+RERUNS_MAX = 10
+EXPIRIES_LEAST = 100
+INTERNAL_ERROR_DETAIL = "the command could not be decided; it was put aside for an operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Culprit:
+    """A command that made us fail, with the traceback for its dead letter."""
+
+    arrived: Arrived
+    traceback: str
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a batch came to: outcomes in the order of its commands, versions for the cache, culprits put aside."""
+
+    outcomes: tuple[Outcome, ...]
+    versions: dict[ResourceKey, int]
+    culprits: tuple[Culprit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    decided_at: datetime
+    known: Known
+    states: dict[ResourceKey, State]
+
+
+class CoreError(Exception):
+    """The core raised: a bug of ours, with one command of the batch as its cause."""
+
+
+class Applier:
+    """Applies batches on a store."""
+
+    def __init__(
+        self,
+        transaction: Callable[[], AbstractAsyncContextManager[Transaction]],
+        *,
+        request_retention: timedelta,
+        expiries_max: int,
+        reached: Reached,
+    ) -> None:
+        """Take the way to open a transaction, how long outcomes are kept, how many holds a batch expires, and a hook."""
+        self._transaction = transaction
+        self._request_retention = request_retention
+        self._culprits: dict[str, Culprit] = {}
+        self._expiries_max = expiries_max
+        self._reached = reached
+
+    async def apply(self, commands: Sequence[Arrived]) -> Applied:
+        """Decide and store a batch; raises only what is transient or not understood.
+
+        A batch in which one command makes us fail is rolled back and run one by one, in order.
+        """
+        if not self._culprits:
+            try:
+                return await self._apply_together(commands)
+            except Exception as fault:
+                if not _has_culprit(fault):
+                    raise
+        return await self._apply_one_by_one(commands)
+
+    async def _apply_together(self, commands: Sequence[Arrived]) -> Applied:
+        return await _unraced(lambda: self._in_transaction(commands))
+
+    async def _in_transaction(self, commands: Sequence[Arrived]) -> BatchDecision:
+        async with self._transaction() as transaction:
+            read = await _read(transaction, commands, self._expiries_max)
+            try:
+                decision = decide_batch(
+                    commands,
+                    states=read.states,
+                    known=read.known,
+                    kinds=KINDS,
+                    decided_at=read.decided_at,
+                    request_retention=self._request_retention,
+                )
+            except Exception as fault:
+                message = f"the core failed: {fault!r}"
+                raise CoreError(message) from fault
+            await transaction.write(_writes(decision))
+            self._reached(CrashPoint.IN_TRANSACTION)
+        self._reached(CrashPoint.AFTER_COMMIT)
+        return decision
+
+    async def _apply_one_by_one(self, commands: Sequence[Arrived]) -> Applied:
+        outcomes: list[Outcome] = []
+        versions: dict[ResourceKey, int] = {}
+        for arrived in commands:
+            try:
+                applied = await self._apply_together([arrived])
+            except Exception as fault:
+                if not _has_culprit(fault):
+                    raise
+                # Kept over attempts: a later command's passing fault must not lose the traceback of this one.
+                self._culprits[arrived.request_id] = Culprit(arrived, "".join(traceback.format_exception(fault)))
+                applied = await self._refuse_culprit(arrived)
+            outcomes += applied.outcomes
+            versions |= applied.versions
+        culprits, self._culprits = tuple(self._culprits.values()), {}
+        return Applied(tuple(outcomes), versions, culprits)
+
+    async def _refuse_culprit(self, arrived: Arrived) -> Applied:
+        """Store the refusal before any later command of the resource is decided."""
+
+        async def refuse() -> BatchDecision:
+            async with self._transaction() as transaction:
+                read = await _read(transaction, [arrived], self._expiries_max)
+                decision = fail_one(
+                    arrived,
+                    state=read.states[arrived.key],
+                    known=read.known,
+                    decided_at=read.decided_at,
+                    detail=INTERNAL_ERROR_DETAIL,
+                )
+                await transaction.write(_writes(decision))
+            return decision
+
+        return await _unraced(refuse)
+
+
+async def _unraced(attempt: Callable[[], Awaitable[BatchDecision]]) -> Applied:
+    """Try again for as long as somebody else is faster; in the end it counts as a server that does not answer."""
+    for _ in range(RERUNS_MAX):
+        try:
+            decision = await attempt()
+        except RacedError:
+            continue
+        return Applied(decision.outcomes, dict(decision.versions))
+    message = f"a batch was raced {RERUNS_MAX} times in a row"
+    raise TimeoutError(message)
+
+
+def _has_culprit(fault: Exception) -> bool:
+    return isinstance(fault, CoreError) or is_culprit(fault)
+
+
+async def _read(transaction: Transaction, commands: Sequence[Arrived], expiries_max: int) -> _Read:
+    """Lock, then read: what was committed while we waited for the locks is seen."""
+    keys = touched(commands)
+    resources = await transaction.lock(keys)
+    decided_at, decided = await transaction.clock_and_decided(
+        [Claim(arrived.source, arrived.claim_id, arrived.request_id) for arrived in commands]
+    )
+    pools = await transaction.pools(keys) if resources else {}
+    holds = await _holds(transaction, commands, resources, decided_at, expiries_max) if resources else {}
+    buyers = {
+        (arrived.key, buyer)
+        for arrived in commands
+        if (buyer := getattr(arrived.command, "buyer", None)) is not None and arrived.key in resources
+    }
+    live = await transaction.live_holds_of(buyers) if buyers else {}
+    states = {key: State(key, resources.get(key), pools.get(key, {})) for key in keys}
+    for key, holds_of_resource in holds.items():
+        states[key].add_holds(holds_of_resource)
+    await _read_refused(transaction, commands, states)
+    for (key, buyer), holds_of_buyer in live.items():
+        states[key].live_holds_of[buyer] = holds_of_buyer
+    known = Known(
+        events={row.request_id: row.events for row in decided},
+        owners={(row.source, row.claim_id): row.request_id for row in decided if row.owns_claim},
+    )
+    return _Read(decided_at, known, states)
+
+
+async def _holds(
+    transaction: Transaction,
+    commands: Sequence[Arrived],
+    resources: Mapping[ResourceKey, Resource],
+    decided_at: datetime,
+    expiries_max: int,
+) -> dict[ResourceKey, list[Hold]]:
+    """Read what is due on any arrival of the batch, and the holds that its commands name or would place.
+
+    A resource may have a hundred thousand holds that ended at one instant: each batch expires its share of them, oldest
+    first, and the sweeper comes again until none is left. So a transaction stays short whatever ended.
+    """
+    # After a failover Postgres's clock may be behind an arrival that is stored already, and arrivals never go back.
+    until = max(decided_at, *(resource.last_arrived_at for resource in resources.values()))
+    named = {hold_id for arrived in commands if (hold_id := _named(arrived)) is not None}
+    due_max = max(EXPIRIES_LEAST, expiries_max // len(resources))
+    return await transaction.holds(list(resources), until, named, due_max)
+
+
+def _named(arrived: Arrived) -> str | None:
+    match arrived.command:
+        case commands_.Hold():
+            return hold_id_of(arrived.request_id)
+        case commands_.DefineResource() | commands_.Expire():
+            return None
+        case command:
+            return command.hold_id
+
+
+async def _read_refused(
+    transaction: Transaction, commands: Sequence[Arrived], states: Mapping[ResourceKey, State]
+) -> None:
+    """Read why a named hold does not exist, where it was asked for and refused: on that very resource."""
+    missing = {
+        request_id_of(arrived.command.hold_id)
+        for arrived in commands
+        if isinstance(arrived.command, commands_.OfHold) and arrived.command.hold_id not in states[arrived.key].holds
+    }
+    if not missing:
+        return
+    for row in await transaction.refused(missing):
+        if row.key in states:
+            states[row.key].refused[hold_id_of(row.request_id)] = (account_of(row.source), row.reason)
+
+
+def _writes(decision: BatchDecision) -> Writes:
+    return Writes(
+        requests=decision.requests,
+        resources=[ResourceWrite(key, expected, row) for key, (expected, row) in decision.resources.items()],
+        pools=decision.pools,
+        holds=decision.holds,
+    )

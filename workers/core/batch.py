@@ -1,0 +1,193 @@
+"""Decide a batch: commands in log order, each claim once, a copy within the batch being a duplicate.
+
+Pure: it is given what is stored of these claims and resources, and returns what is to be written and told.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import msgspec
+
+from schema.rows import Hold, Pool, Request, Resource, ResourceKey
+from topics import events
+from topics.commands import Command
+from topics.commands import Hold as HoldCommand
+from topics.identifiers import hold_id_of
+from workers.core.decide import arrival, decide, fail
+from workers.core.kinds import Kind
+from workers.core.state import Decision, State
+from workers.core.telling import Ask
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A command as it came from the log: whose claim it makes, and where it lies."""
+
+    key: ResourceKey
+    command: Command
+    source: str
+    claim_id: str
+    account: str
+    fingerprint: bytes
+    request_id: str
+    appended_at: datetime
+    partition: int
+    offset: int
+    expiry_time: datetime | None = None
+
+    @property
+    def claim(self) -> tuple[str, str]:
+        """What is deduplicated."""
+        return self.source, self.claim_id
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was stored of the batch's claims before it: the events of each request, the owner of each claim."""
+
+    events: Mapping[str, str]
+    owners: Mapping[tuple[str, str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one command: the events to send, or None if its record is older than outcomes are kept."""
+
+    arrived: Arrived
+    events: tuple[events.Stored, ...] | None
+    repeated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BatchDecision:
+    """All that a batch changes. `versions` are those of every touched resource that exists, for the cache."""
+
+    outcomes: tuple[Outcome, ...]
+    requests: tuple[Request, ...]
+    resources: Mapping[ResourceKey, tuple[int, Resource]]
+    pools: Mapping[tuple[ResourceKey, str], Pool]
+    holds: tuple[tuple[ResourceKey, Hold], ...]
+    versions: Mapping[ResourceKey, int]
+
+
+class _Batch:
+    """A batch half-way: the states as they evolve and what is collected on the way."""
+
+    def __init__(self, states: Mapping[ResourceKey, State], known: Known, decided_at: datetime) -> None:
+        self.states = states
+        self.decided_at = decided_at
+        self.stored = dict(known.events)
+        self.owners = dict(known.owners)
+        self.expected = {key: state.resource.version if state.resource else 0 for key, state in states.items()}
+        self.requests: list[Request] = []
+        self.changed: set[ResourceKey] = set()
+        self.pools: dict[tuple[ResourceKey, str], Pool] = {}
+        self.holds: dict[str, tuple[ResourceKey, Hold]] = {}
+
+    def keep(self, arrived: Arrived, decision: Decision, arrived_at: datetime) -> tuple[events.Stored, ...]:
+        """Move the state on and collect what is to be written; return the events of the command."""
+        key = arrived.key
+        self.states[key].evolve(decision)
+        if decision.resource is not None:
+            self.changed.add(key)
+        self.pools.update({(key, name): pool for name, pool in decision.pools.items()})
+        self.holds.update({hold_id: (key, hold) for hold_id, hold in decision.holds.items()})
+        if decision.reason is not None and isinstance(arrived.command, HoldCommand):
+            self.states[key].refused[hold_id_of(arrived.request_id)] = (arrived.account, decision.reason)
+        stored = _stored(arrived, decision, self.decided_at)
+        text = events.encode_stored(list(stored))
+        self.stored[arrived.request_id] = text
+        owner = self.owners.setdefault(arrived.claim, arrived.request_id)
+        self.requests.append(
+            Request(
+                request_id=arrived.request_id,
+                key=key,
+                source=arrived.source,
+                claim_id=arrived.claim_id,
+                owns_claim=owner == arrived.request_id,
+                fingerprint=arrived.fingerprint,
+                command=type(arrived.command).__name__,
+                reason=decision.reason,
+                events=text,
+                arrived_at=arrived_at,
+                decided_at=self.decided_at,
+                partition=arrived.partition,
+                offset=arrived.offset,
+            )
+        )
+        return stored
+
+    def result(self, outcomes: list[Outcome]) -> BatchDecision:
+        """Return what was collected."""
+        resources = {
+            key: (self.expected[key], resource)
+            for key in self.changed
+            if (resource := self.states[key].resource) is not None
+        }
+        versions = {key: state.resource.version for key, state in self.states.items() if state.resource is not None}
+        holds = tuple(self.holds.values())
+        return BatchDecision(tuple(outcomes), tuple(self.requests), resources, self.pools, holds, versions)
+
+
+def decide_batch(
+    commands: Sequence[Arrived],
+    *,
+    states: Mapping[ResourceKey, State],
+    known: Known,
+    kinds: Mapping[str, Kind],
+    decided_at: datetime,
+    request_retention: timedelta,
+) -> BatchDecision:
+    """Decide the commands in their order. The states evolve; they belong to this batch."""
+    batch = _Batch(states, known, decided_at)
+    outcomes: list[Outcome] = []
+    for arrived in commands:
+        repeated = batch.stored.get(arrived.request_id)
+        if arrived.appended_at <= decided_at - request_retention:
+            outcomes.append(Outcome(arrived, None, repeated=False))
+        elif repeated is not None:
+            outcomes.append(Outcome(arrived, tuple(events.decode_stored(repeated)), repeated=True))
+        else:
+            state = states[arrived.key]
+            arrived_at = arrival(state, arrived.appended_at, decided_at)
+            ask = _ask(arrived, key_is_reused=arrived.claim in batch.owners)
+            decision = decide(state, kinds[arrived.key.kind], ask, arrived_at, decided_at)
+            outcomes.append(Outcome(arrived, batch.keep(arrived, decision, arrived_at), repeated=False))
+    return batch.result(outcomes)
+
+
+def fail_one(arrived: Arrived, *, state: State, known: Known, decided_at: datetime, detail: str) -> BatchDecision:
+    """Refuse one command as `internal_error`: it made us fail, and must not stand in the way of the next."""
+    batch = _Batch({arrived.key: state}, known, decided_at)
+    repeated = batch.stored.get(arrived.request_id)
+    if repeated is not None:
+        return batch.result([Outcome(arrived, tuple(events.decode_stored(repeated)), repeated=True)])
+    arrived_at = arrival(state, arrived.appended_at, decided_at)
+    decision = fail(state, _ask(arrived, key_is_reused=False), detail, arrived_at, decided_at)
+    return batch.result([Outcome(arrived, batch.keep(arrived, decision, arrived_at), repeated=False)])
+
+
+def _ask(arrived: Arrived, *, key_is_reused: bool) -> Ask:
+    return Ask(arrived.command, arrived.request_id, arrived.account, arrived.expiry_time, key_is_reused)
+
+
+def _stored(arrived: Arrived, decision: Decision, decided_at: datetime) -> tuple[events.Stored, ...]:
+    """Give the events of a decision their ids: the request's, and their place in it."""
+    return tuple(
+        events.Stored(
+            type=fact.type,
+            id=f"{arrived.request_id}/{place}",
+            answers=fact.answers,
+            version=fact.version,
+            time=decided_at,
+            record=f"{arrived.partition}/{arrived.offset}",
+            data=msgspec.Raw(events.encode_data(fact.data)),
+        )
+        for place, fact in enumerate(decision.facts)
+    )
+
+
+def touched(commands: Iterable[Arrived]) -> list[ResourceKey]:
+    """Return the resources of the commands, each once, in the order in which they are locked."""
+    return sorted({arrived.key for arrived in commands}, key=lambda key: (key.kind, key.resource_id))

@@ -1,0 +1,60 @@
+"""Define a resource: create it, or replace its settings and the capacities of its pools."""
+
+from dataclasses import replace
+
+from schema.rows import Pool, Resource
+from topics import commands, events
+from topics.resources import Counters, Settings
+from workers.core.kinds import Kind
+from workers.core.state import Draft, Fact
+from workers.core.telling import No
+
+
+def define(draft: Draft, kind: Kind, command: commands.DefineResource) -> No | None:
+    """Define the resource of the draft; what is left out returns to the default of its kind."""
+    if command.if_version is not None and command.if_version != draft.version():
+        return No("version_mismatch", f"version {command.if_version} was asked for, it is at {draft.version()}")
+    settings = _settings(kind, command)
+    created = draft.resource is None
+    if draft.resource is None:
+        draft.resource = Resource(0, settings, Counters(), draft.arrived_at)
+    else:
+        draft.resource = replace(draft.resource, settings=settings)
+    _resize_pools(draft, kind.capacities(command))
+    version = draft.next_version()
+    data = events.ResourceDefined(
+        resource_id=command.resource_id,
+        version=version,
+        created=created,
+        settings=settings,
+        counters=draft.counters(),
+        arrived_at=draft.arrived_at,
+        decided_at=draft.decided_at,
+    )
+    draft.facts.append(Fact(events.RESOURCE_DEFINED, version, answers=True, data=data))
+    return None
+
+
+def _settings(kind: Kind, command: commands.DefineResource) -> Settings:
+    """Fill in the defaults of the kind; a lifetime longer than the longest stretches that."""
+    hold_seconds = command.hold_seconds or kind.hold_seconds
+    return Settings(
+        hold_seconds=hold_seconds,
+        max_hold_seconds=command.max_hold_seconds or max(hold_seconds, kind.max_hold_seconds),
+        claim_at=command.claim_at,
+        open=command.open,
+        opens_at=command.opens_at,
+        closes_at=command.closes_at,
+        units_per_hold=command.units_per_hold,
+        holds_per_buyer=command.holds_per_buyer,
+        title=command.title,
+    )
+
+
+def _resize_pools(draft: Draft, capacities: dict[str, int]) -> None:
+    """Set the capacities; a pool that is left out keeps only what is out of it."""
+    for name in [*capacities, *(name for name in draft.state.pools if name not in capacities)]:
+        capacity = capacities.get(name, 0)
+        pool = draft.pool(name) or Pool(0, 0, 0, 0)
+        ceiling = max(capacity, pool.held + pool.taken)
+        draft.put_pool(name, replace(pool, capacity=capacity, ceiling=ceiling))

@@ -1,0 +1,206 @@
+"""What happens to holds: placed, changed, extended, confirmed, cancelled, expired. The table of the lifecycle rules."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from schema.rows import Hold, Resource
+from topics import commands, events
+from topics.identifiers import hold_id_of
+from topics.resources import ClaimAt, HoldStatus, Settings
+from workers.core.kinds import Kind
+from workers.core.lifecycle import NEXT, REFUSAL_OF_STATUS, Happening
+from workers.core.state import Draft
+from workers.core.telling import Ask, No, tell_of, tell_unchanged
+from workers.core.units import give_back, make_firm, take
+
+
+def expire_due(draft: Draft) -> None:
+    """Expire what is over on arrival, before anything else is decided."""
+    for hold in draft.state.due(draft.arrived_at):
+        give_back(draft, hold)
+        ended = replace(hold, status=NEXT[hold.status][Happening.EXPIRE], ended_at=hold.expires_at)
+        tell_of(draft, events.HOLD_EXPIRED, ended, answers=False)
+
+
+def placed_before(draft: Draft, ask: Ask) -> bool:
+    """Answer from the hold that this request placed before its outcome was purged, if it did: it stands for the outcome."""
+    hold = draft.hold(hold_id_of(ask.request_id)) if isinstance(ask.command, commands.Hold) else None
+    if hold is not None:
+        tell_unchanged(draft, hold)
+    return hold is not None
+
+
+def place(draft: Draft, kind: Kind, ask: Ask, command: commands.Hold) -> No | None:
+    """Place a hold, all of it or nothing."""
+    resource = draft.resource
+    if resource is None:
+        return _no_resource(command.resource_id)
+    settings = resource.settings
+    claims = kind.claims(command)
+    quantity = sum(claims.values())
+    no = _not_now(draft, settings) or _too_many_units(settings, quantity) or _too_many_holds(draft, settings, command)
+    if no is not None:
+        return no
+    claimed = claims if settings.claim_at is ClaimAt.HOLD else {}
+    no = take(draft, claimed)
+    if no is not None:
+        return no
+    lifetime = timedelta(seconds=min(settings.hold_seconds, settings.max_hold_seconds))
+    hold = Hold(
+        hold_id=hold_id_of(ask.request_id),
+        account=ask.account,
+        token_hash=command.token_hash,
+        buyer=command.buyer,
+        client_reference=command.client_reference,
+        status=HoldStatus.HELD,
+        quantity=quantity,
+        units=claimed,
+        granted_at=draft.decided_at,
+        expires_at=draft.decided_at + lifetime,
+        expires_latest_at=draft.decided_at + timedelta(seconds=settings.max_hold_seconds),
+    )
+    tell_of(draft, events.HOLD_PLACED, hold)
+    return None
+
+
+def confirm(draft: Draft, kind: Kind, ask: Ask, command: commands.Confirm) -> No | None:
+    """Make a hold firm. One that has not claimed its units yet takes them now, or lives on."""
+    hold = _find(draft, ask, command, Happening.CONFIRM)
+    if isinstance(hold, No):
+        return hold
+    confirmed = NEXT[hold.status][Happening.CONFIRM]
+    if hold.status is confirmed:
+        tell_unchanged(draft, hold)
+        return None
+    units = hold.units or kind.claims_of(hold)
+    no = None if hold.units else take(draft, units)
+    if no is not None:
+        return no
+    make_firm(draft, units)
+    tell_of(draft, events.HOLD_CONFIRMED, replace(hold, status=confirmed, units=units))
+    return None
+
+
+def cancel(draft: Draft, ask: Ask, command: commands.Cancel) -> No | None:
+    """Give a hold back, held or confirmed; one that is over stays as it is."""
+    hold = _find(draft, ask, command, Happening.CANCEL)
+    if isinstance(hold, No):
+        return hold
+    ended = NEXT[hold.status][Happening.CANCEL]
+    if hold.status is ended:
+        tell_unchanged(draft, hold)
+        return None
+    give_back(draft, hold)
+    tell_of(draft, events.HOLD_CANCELLED, replace(hold, status=ended, ended_at=draft.decided_at))
+    return None
+
+
+def extend(draft: Draft, ask: Ask, command: commands.Extend) -> No | None:
+    """Let a hold live for so many seconds from its decision, within its longest life. It never shortens."""
+    hold = _find(draft, ask, command, Happening.EXTEND)
+    if isinstance(hold, No):
+        return hold
+    wanted = min(draft.decided_at + timedelta(seconds=command.seconds), hold.expires_latest_at)
+    if wanted <= hold.expires_at:
+        tell_unchanged(draft, hold)
+    else:
+        tell_of(draft, events.HOLD_EXTENDED, replace(hold, expires_at=wanted))
+    return None
+
+
+def change(draft: Draft, kind: Kind, ask: Ask, command: commands.ChangeHold) -> No | None:
+    """Change what a hold claims, in place, all or nothing; limits are asked of what is taken in addition only."""
+    hold = _find(draft, ask, command, Happening.CHANGE)
+    if isinstance(hold, No):
+        return hold
+    wanted = kind.changed_claims(hold, command)
+    quantity = sum(wanted.values())
+    if quantity == hold.quantity and (not hold.units or wanted == hold.units):
+        tell_unchanged(draft, hold)
+        return None
+    no = _grow(draft, hold, wanted, quantity)
+    if no is not None:
+        return no
+    if hold.units:
+        give_back(draft, hold, _beyond(hold.units, wanted))
+    tell_of(draft, events.HOLD_CHANGED, replace(hold, quantity=quantity, units=wanted if hold.units else {}))
+    return None
+
+
+def _grow(draft: Draft, hold: Hold, wanted: dict[str, int], quantity: int) -> No | None:
+    """Take what the changed hold needs in addition; its own units are not in its way."""
+    more = _beyond(wanted, hold.units)
+    settings = _existing(draft).settings
+    if quantity > hold.quantity or (hold.units and more):
+        no = _not_now(draft, settings) or _too_many_units(settings, quantity)
+        if no is not None:
+            return no
+    return take(draft, more) if hold.units else None
+
+
+def _beyond(units: dict[str, int], others: dict[str, int]) -> dict[str, int]:
+    """Return by how much the first exceed the second, pool by pool."""
+    return {name: count - others.get(name, 0) for name, count in units.items() if count > others.get(name, 0)}
+
+
+def _find(draft: Draft, ask: Ask, command: commands.OfHold, happening: Happening) -> Hold | No:
+    """Return the hold of a command if it is the caller's and may go that way; else the refusal, in order of precedence."""
+    if draft.resource is None:
+        return _no_resource(command.resource_id)
+    hold = draft.hold(command.hold_id)
+    if hold is None:
+        return _never_placed(draft, ask, command.hold_id)
+    proven = command.token_hash is not None and command.token_hash == hold.token_hash
+    if hold.account != ask.account and not proven:
+        return _no_hold(command.hold_id)
+    if happening not in NEXT[hold.status]:
+        return No(REFUSAL_OF_STATUS[hold.status], f"the hold is {hold.status.value}")
+    return hold
+
+
+def _never_placed(draft: Draft, ask: Ask, hold_id: str) -> No:
+    """Tell a hold that was refused from one never seen; the former only to who asked for it."""
+    account, reason = draft.state.refused.get(hold_id, (None, ""))
+    if account != ask.account:
+        return _no_hold(hold_id)
+    return No("hold_refused", f"the hold was refused: {reason}")
+
+
+def _no_hold(hold_id: str) -> No:
+    return No("hold_not_found", f"there is no hold {hold_id}, or it is not yours")
+
+
+def _no_resource(resource_id: str) -> No:
+    return No("not_found", f"there is no resource {resource_id}")
+
+
+def _existing(draft: Draft) -> Resource:
+    if draft.resource is None:
+        message = "a hold cannot be on a resource that does not exist"
+        raise AssertionError(message)
+    return draft.resource
+
+
+def _not_now(draft: Draft, settings: Settings) -> No | None:
+    """Ask whether the resource is open: of taking units only, and judged on arrival."""
+    if not settings.open:
+        return No("closed", "the resource is closed to new holds")
+    if settings.closes_at is not None and settings.closes_at <= draft.arrived_at:
+        return No("closed", f"the resource closed at {settings.closes_at.isoformat()}")
+    if settings.opens_at is not None and draft.arrived_at < settings.opens_at:
+        return No("not_open_yet", f"the resource opens at {settings.opens_at.isoformat()}")
+    return None
+
+
+def _too_many_units(settings: Settings, units: int) -> No | None:
+    most = settings.units_per_hold
+    if most is None or units <= most:
+        return None
+    return No("units_per_hold_exceeded", f"{units} units were asked for, one hold may have {most}")
+
+
+def _too_many_holds(draft: Draft, settings: Settings, command: commands.Hold) -> No | None:
+    most = settings.holds_per_buyer
+    if most is None or command.buyer is None or draft.live_holds_of(command.buyer) < most:
+        return None
+    return No("holds_per_buyer_exceeded", f"the buyer has {most} live holds, and may not have more")

@@ -1,0 +1,66 @@
+"""Tell what was decided: a refusal, a change of a hold, or that nothing had to change. Everything told is an event."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from schema.rows import Hold
+from topics import commands, events
+from workers.core.state import Draft, Fact, view
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A command with what travels beside it: whose it is, and what the claim says of it."""
+
+    command: commands.Command
+    request_id: str
+    account: str
+    expiry_time: datetime | None = None
+    key_is_reused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class No:
+    """A refusal: its reason (of the catalogue) and the detail of this occurrence."""
+
+    reason: str
+    detail: str
+
+
+def refuse(draft: Draft, ask: Ask, no: No) -> None:
+    """Tell that the command is refused; the resource keeps its version."""
+    data = events.RequestRefused(
+        resource_id=draft.state.key.resource_id,
+        command=type(ask.command).__name__,
+        version=draft.version(),
+        reason=no.reason,
+        detail=no.detail,
+        arrived_at=draft.arrived_at,
+        decided_at=draft.decided_at,
+        counters=None if draft.resource is None else draft.counters(),
+    )
+    draft.facts.append(Fact(events.REQUEST_REFUSED, draft.version(), answers=True, data=data))
+
+
+def tell_of(draft: Draft, event: str, hold: Hold, *, answers: bool = True) -> None:
+    """Record a change of a hold and tell of it, with a version of its own."""
+    draft.put_hold(hold)
+    draft.next_version()
+    _tell(draft, event, hold, answers=answers)
+
+
+def tell_unchanged(draft: Draft, hold: Hold) -> None:
+    """Answer with the hold as it stands: what was asked for is so already. The resource keeps its version."""
+    _tell(draft, events.HOLD_UNCHANGED, hold, answers=True)
+
+
+def _tell(draft: Draft, event: str, hold: Hold, *, answers: bool) -> None:
+    data = events.HoldChanged(
+        resource_id=draft.state.key.resource_id,
+        version=draft.version(),
+        hold=view(hold),
+        counters=draft.counters(),
+        arrived_at=draft.arrived_at,
+        decided_at=draft.decided_at,
+    )
+    draft.facts.append(Fact(event, draft.version(), answers=answers, data=data))

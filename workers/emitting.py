@@ -1,0 +1,128 @@
+"""Turn what became of a batch into records: events, dead letters, forwarded records. Pure; the producer is elsewhere."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from topics import dead_letters, events
+from topics.catalogue import Catalogue
+from topics.cloudevents import Envelope
+from topics.cloudevents import encode as encode_headers
+from topics.dead_letters import Reason
+from topics.identifiers import is_resource_id
+from topics.producer import Record
+from workers.applying import Applied
+from workers.core.batch import Outcome
+from workers.reading import FORBIDDEN, FORWARDED_HEADER, Forwarded, Incoming, Item, Ordered, Rejected
+
+TRACEBACK_ELSEWHERE = "the worker that met the fault died before it could send this; its log has the traceback"
+TOO_OLD_DETAIL = "the record is older than outcomes are kept: whether it was decided before is not known any more"
+REJECTION_DETAIL_CHARACTERS_MAX = 1_000  # it may quote the record, and an event must stay small enough to be sent
+
+
+class Emitter:
+    """Knows which record goes on which topic."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        """Use the topics of this catalogue."""
+        self._catalogue = catalogue
+
+    def records(self, items: Sequence[Item], applied: Applied) -> list[Record]:
+        """Return the records of a batch in the order of its items; a copy within the batch sends nothing again."""
+        outcomes = iter(applied.outcomes)
+        tracebacks = {culprit.arrived.request_id: culprit.traceback for culprit in applied.culprits}
+        sent: set[str] = set()
+        records: list[Record] = []
+        for item in items:
+            match item:
+                case Ordered():
+                    outcome = next(outcomes)
+                    if outcome.arrived.request_id not in sent or outcome.events is None:
+                        sent.add(outcome.arrived.request_id)
+                        records += self._of_outcome(item, outcome, tracebacks)
+                case Forwarded():
+                    records.append(_forward(item))
+                case Rejected():
+                    records += self._of_rejected(item)
+        return records
+
+    def _of_outcome(self, item: Ordered, outcome: Outcome, tracebacks: Mapping[str, str]) -> Iterator[Record]:
+        if outcome.events is None:
+            arrived = item.arrived
+            rejected = Rejected(
+                item.incoming, Reason.TOO_OLD, TOO_OLD_DETAIL, arrived.source, arrived.claim_id, item.part
+            )
+            yield from self._of_rejected(rejected)
+            return
+        traceback = tracebacks.get(outcome.arrived.request_id)
+        if traceback is None and outcome.repeated and _was_put_aside(item, outcome):
+            traceback = TRACEBACK_ELSEWHERE
+        if traceback is not None:
+            yield self._dead_letter(item.incoming, Reason.INTERNAL_ERROR, traceback)
+        for event in outcome.events:
+            yield self._event(item, event)
+
+    def _event(self, item: Ordered, event: events.Stored) -> Record:
+        arrived = item.arrived
+        resource_id = arrived.key.resource_id
+        headers = events.headers_of(event, resource_id, arrived.request_id, arrived.claim_id, item.traceparent)
+        return Record(self._catalogue.events(arrived.key.kind), resource_id.encode(), bytes(event.data), headers)
+
+    def _of_rejected(self, item: Rejected) -> Iterator[Record]:
+        """Dead-letter the record, unless it is only forbidden, and answer it where its key says whom.
+
+        The answer bears no request id: a stranger's record must not answer somebody else's request.
+        """
+        if item.reason is not None:
+            yield self._dead_letter(item.incoming, item.reason, item.detail)
+        key = item.incoming.key
+        if key is not None and is_resource_id(key.decode("utf-8", "replace")):
+            yield self._rejection(item, key)
+
+    def _rejection(self, item: Rejected, key: bytes) -> Record:
+        incoming = item.incoming
+        data = events.RecordRejected(
+            reason=FORBIDDEN if item.reason is None else item.reason.value,
+            detail=item.detail[:REJECTION_DETAIL_CHARACTERS_MAX],
+            source=item.source,
+            id=item.claim_id,
+            topic=incoming.topic,
+            partition=incoming.partition,
+            offset=incoming.offset,
+        )
+        envelope = Envelope(
+            type=events.RECORD_REJECTED,
+            source=events.SOURCE,
+            id=f"{incoming.topic}/{incoming.partition}/{incoming.offset}/{item.part}",
+            data=events.encode_data(data),
+            subject=key.decode(),
+            time=incoming.appended_at,
+            extensions={} if item.claim_id is None else {"causationid": item.claim_id},
+        )
+        topic = self._catalogue.events(incoming.kind)
+        return Record(topic, key, envelope.data, encode_headers(envelope, events.FAMILY))
+
+    def _dead_letter(self, incoming: Incoming, reason: Reason, detail: str) -> Record:
+        headers = dead_letters.headers_of(
+            incoming.headers,
+            reason=reason,
+            detail=detail,
+            coordinates=(incoming.topic, incoming.partition, incoming.offset),
+        )
+        topic = self._catalogue.dead_letters(incoming.kind)
+        return Record(topic, incoming.key, incoming.value, headers, incoming.partition)
+
+
+def _was_put_aside(item: Ordered, outcome: Outcome) -> bool:
+    """Tell whether this very record made a worker fail that died since: a repeat of its request did not."""
+    answer = next((event for event in outcome.events or () if event.answers), None)
+    if answer is None or answer.type != events.REQUEST_REFUSED:
+        return False
+    if answer.record != f"{item.incoming.partition}/{item.incoming.offset}":
+        return False
+    refused = events.decode_data(answer.type, bytes(answer.data))
+    return isinstance(refused, events.RequestRefused) and refused.reason == "internal_error"
+
+
+def _forward(item: Forwarded) -> Record:
+    incoming = item.incoming
+    headers = [*incoming.headers, (FORWARDED_HEADER, f"{incoming.partition}/{incoming.offset}".encode())]
+    return Record(incoming.topic, incoming.key, incoming.value, headers, item.partition)

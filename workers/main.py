@@ -1,0 +1,239 @@
+"""Build a worker from its settings and run it until it is told to stop: the one place that chooses the real adapters."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import faust
+import structlog
+from aiokafka.errors import KafkaError
+from faust.types import TP
+from redis.asyncio import Redis
+
+from firmhold.settings import Settings
+from schema.connections import Timeouts, lazy_pool
+from schema.rows import ResourceKey
+from schema.store import Store
+from topics.admin import disagreements
+from topics.catalogue import Catalogue
+from topics.partitions import partition_of
+from topics.producer import ResilientProducer
+from topics.signatures import worker_key
+from workers.applying import Applier
+from workers.backoff import backoff
+from workers.crash_points import Hooks
+from workers.emitting import Emitter
+from workers.intake import Group, make_app, take_in
+from workers.invalidation import Invalidator
+from workers.pipeline import Limits, Pipeline
+from workers.probe import probe
+from workers.reading import Reader
+from workers.sweeping import Sweep, Sweeper
+
+_log = structlog.get_logger(__name__)
+_FAUST_STOP_SECONDS = 2.5
+
+
+class TopicsDisagreeError(Exception):
+    """The broker's topics are not those of the catalogue; the message has a sentence for each difference."""
+
+
+async def run(settings: Settings, hooks: Hooks | None = None) -> None:
+    """Run a worker until SIGTERM or SIGINT. Raises what it does not understand; whoever started it starts it again."""
+    hooks = hooks or Hooks()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    catalogue = settings.catalogue()
+    worker_id = settings.worker_id or f"{socket.gethostname()}-{os.getpid()}"
+    structlog.contextvars.bind_contextvars(worker=worker_id)
+    async with _servers(settings) as servers:
+        pipeline = _pipeline(settings, catalogue, hooks, servers)
+        app = make_app(
+            Group(settings.kafka, f"{settings.topic_prefix}{settings.consumer_group}", settings.session_timeout_seconds)
+        )
+        take_in(app, catalogue, pipeline.put)
+        assigned = _watch_assignment(app)
+        async with probe(
+            settings.host, settings.worker_port, ready=assigned.is_set, last_progress=pipeline.last_progress
+        ) as port:
+            if await _topics_agree(settings.kafka, catalogue, stop):
+                _log.info("worker starts", probe_port=port)
+                sweeper = _sweeper(settings, catalogue, app, servers)
+                await _work(app, pipeline, sweeper, stop, settings.drain_seconds)
+    _log.info("worker stopped", batches=pipeline.counts.batches, commands=pipeline.counts.commands)
+
+
+@dataclass(frozen=True, slots=True)
+class _Servers:
+    """The servers behind a worker, each reached when it is first needed."""
+
+    store: Store
+    redis: Redis
+    producer: ResilientProducer
+
+
+@asynccontextmanager
+async def _servers(settings: Settings) -> AsyncIterator[_Servers]:
+    """Open what a worker needs, and close it after."""
+    timeouts = Timeouts(
+        lock_ms=settings.postgres_lock_timeout_ms,
+        statement_ms=settings.postgres_statement_timeout_ms,
+        transaction_ms=settings.postgres_transaction_timeout_ms,
+        idle_in_transaction_ms=settings.postgres_idle_timeout_ms,
+    )
+    redis_timeout_seconds = settings.redis_timeout_ms / 1000
+    redis = Redis.from_url(
+        settings.redis.get_secret_value(),
+        socket_timeout=redis_timeout_seconds,
+        socket_connect_timeout=redis_timeout_seconds,
+    )
+    producer = ResilientProducer(settings.kafka, client_id="firmhold-worker")
+    pool = lazy_pool(
+        settings.postgres.get_secret_value(),
+        connections_max=settings.postgres_connections_max,
+        timeouts=timeouts,
+        role="worker",
+    )
+    try:
+        async with pool:
+            yield _Servers(Store(pool), redis, producer)
+    finally:
+        await producer.stop()
+        await redis.aclose()
+
+
+def _pipeline(settings: Settings, catalogue: Catalogue, hooks: Hooks, servers: _Servers) -> Pipeline:
+    return Pipeline(
+        reader=Reader(settings.key_ring(), catalogue.partitions),
+        applier=Applier(
+            servers.store.transaction,
+            request_retention=timedelta(days=settings.request_retention_days),
+            expiries_max=settings.expiries_max,
+            reached=hooks.reached,
+        ),
+        invalidator=Invalidator(
+            servers.redis, prefix=settings.redis_prefix, tombstone_seconds=settings.tombstone_seconds
+        ),
+        emitter=Emitter(catalogue),
+        send_all=hooks.around_sending(servers.producer.send_all),
+        limits=Limits(
+            inbox_events_max=settings.inbox_events_max,
+            inbox_bytes_max=settings.inbox_bytes_max,
+            batch_commands_max=settings.batch_commands_max,
+            batches_in_flight_max=settings.batches_in_flight_max,
+            culprits_max=settings.culprits_max,
+            retry_first_seconds=settings.retry_first_ms / 1000,
+            retry_longest_seconds=settings.retry_longest_ms / 1000,
+        ),
+        reached=hooks.reached,
+    )
+
+
+def _sweeper(settings: Settings, catalogue: Catalogue, app: faust.App, servers: _Servers) -> Sweeper:
+    def is_ours(key: ResourceKey) -> bool:
+        partition = partition_of(key.resource_id.encode(), catalogue.partitions)
+        return TP(catalogue.commands(key.kind), partition) in app.consumer.assignment()
+
+    return Sweeper(
+        due_resources=servers.store.due_resources,
+        is_ours=is_ours,
+        send_all=servers.producer.send_all,
+        catalogue=catalogue,
+        signing_key=worker_key(settings.installation_secret()),
+        sweep=Sweep(settings.sweep_seconds, settings.sweep_again_seconds, settings.sweep_resources_max),
+    )
+
+
+def _watch_assignment(app: faust.App) -> asyncio.Event:
+    """Return an event that is set while partitions (maybe none) are assigned to us."""
+    assigned = asyncio.Event()
+
+    async def on_assigned(*_: object, **__: object) -> None:
+        assigned.set()
+
+    async def on_revoked(*_: object, **__: object) -> None:
+        assigned.clear()
+
+    app.on_partitions_assigned.connect(on_assigned)
+    app.on_partitions_revoked.connect(on_revoked)
+    return assigned
+
+
+async def _topics_agree(bootstrap_servers: str, catalogue: Catalogue, stop: asyncio.Event) -> bool:
+    """Return once the broker has the topics of the catalogue; False if told to stop before; raises if they differ."""
+    for pause in backoff(0.2, 2.0):
+        try:
+            found = await disagreements(bootstrap_servers, catalogue)
+        except (KafkaError, OSError, TimeoutError) as fault:
+            _log.warning("kafka does not answer, the worker waits for it", fault=repr(fault))
+            found = None
+        if found:
+            message = "; ".join(found) + ". Run `firmhold doctor`: it says what helps"
+            raise TopicsDisagreeError(message)
+        if found is not None or await _is_set_within(stop, pause):
+            break
+    return not stop.is_set()
+
+
+async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _work(
+    app: faust.App, pipeline: Pipeline, sweeper: Sweeper, stop: asyncio.Event, drain_seconds: float
+) -> None:
+    """Run Faust, pipeline and sweeper until one fails or we are told to stop; then drain, then let Faust commit."""
+    work = asyncio.create_task(pipeline.run())
+    sweeping = asyncio.create_task(sweeper.run())
+
+    async def drain(*_: object, **__: object) -> None:
+        """Finish and acknowledge what was begun: fetching has stopped, the last commit is still to come."""
+        pipeline.stop()
+        await asyncio.wait((work,), timeout=drain_seconds)
+
+    app.on_before_shutdown.connect(drain)
+    starting = asyncio.create_task(app.start())
+    ends = {
+        work,
+        *([sweeping] if sweeper.is_on else []),
+        asyncio.create_task(stop.wait()),
+        asyncio.create_task(_crashed(app, starting)),
+    }
+    try:
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        starting.cancel()
+        sweeping.cancel()
+        await _stop_app(app, drain_seconds + _FAUST_STOP_SECONDS)
+        for end in ends - {work}:
+            end.cancel()
+        work.cancel()
+        results = await asyncio.gather(starting, *ends, return_exceptions=True)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+
+
+async def _crashed(app: faust.App, starting: asyncio.Task[None]) -> None:
+    """Return when Faust is stopped; raises the reason if it crashed."""
+    await starting
+    await app.wait_until_stopped()
+    if app.crash_reason is not None:
+        raise app.crash_reason
+
+
+async def _stop_app(app: faust.App, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(app.stop(), seconds)
+    except Exception as fault:  # noqa: BLE001 - we are stopping: what is not acknowledged comes again
+        _log.warning("faust did not stop in order", fault=repr(fault))

@@ -1,0 +1,261 @@
+"""The way of a record through a worker: inbox, batcher, emitter, acknowledgement. Nothing is skipped, order is kept.
+
+Two steps run beside each other, so that the next batch commits while the last one's events are on their way: the batcher
+decides and stores, the emitter invalidates, sends and acknowledges. What fails for a passing reason is tried again in
+place, however long that takes; what is not understood is raised, and the worker stops.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+
+from schema.faults import is_transient
+from topics.producer import SendAll
+from workers.applying import Applied, Applier
+from workers.backoff import backoff
+from workers.crash_points import CrashPoint, Reached
+from workers.emitting import Emitter
+from workers.invalidation import Invalidator
+from workers.reading import Forwarded, Incoming, Item, Ordered, Reader, Rejected
+
+_log = structlog.get_logger(__name__)
+_HOUR_SECONDS = 3600.0
+
+
+class Delivery(Protocol):
+    """A record that was handed to us and waits for its acknowledgement."""
+
+    @property
+    def incoming(self) -> Incoming:
+        """The record."""
+
+    def is_ours(self) -> bool:
+        """Tell whether its partition is still assigned to us since it was handed out; if not, it comes again."""
+
+    def acknowledge(self) -> None:
+        """Let its offset be committed. Called in the order of offsets."""
+
+
+class TooManyCulpritsError(Exception):
+    """Too many commands failed by a fault of ours: stopping does less harm than putting more of them aside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The named bounds of a pipeline."""
+
+    inbox_events_max: int
+    inbox_bytes_max: int
+    batch_commands_max: int
+    batches_in_flight_max: int
+    culprits_max: int
+    retry_first_seconds: float
+    retry_longest_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A delivery, and what was read of it: several items if it carries a batch of commands."""
+
+    delivery: Delivery
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Deliveries, what was read of them, and what that came to."""
+
+    deliveries: Sequence[Delivery]
+    items: Sequence[Item]
+    applied: Applied
+
+
+@dataclass(slots=True)
+class Counts:
+    """What the pipeline did, for logs and metrics."""
+
+    batches: int = 0
+    commands: int = 0
+    repeated: int = 0
+    rejected: int = 0
+    forwarded: int = 0
+    retries: int = 0
+    last_progress: float = field(default_factory=time.monotonic)
+
+
+class Pipeline:
+    """Decides what comes in, in order; see the module."""
+
+    def __init__(
+        self,
+        *,
+        reader: Reader,
+        applier: Applier,
+        invalidator: Invalidator,
+        emitter: Emitter,
+        send_all: SendAll,
+        limits: Limits,
+        reached: Reached,
+    ) -> None:
+        """Connect the parts; nothing runs before `run`."""
+        self._reader = reader
+        self._applier = applier
+        self._invalidator = invalidator
+        self._emitter = emitter
+        self._send_all = send_all
+        self._limits = limits
+        self._reached = reached
+        self._inbox: asyncio.Queue[Read] = asyncio.Queue(limits.inbox_events_max)
+        self._inbox_bytes = 0
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+        self._decided: asyncio.Queue[Batch] = asyncio.Queue(limits.batches_in_flight_max)
+        self._culprits_at: deque[float] = deque()
+        self._stopping = asyncio.Event()
+        self._unfinished = 0
+        self.counts = Counts()
+
+    async def put(self, delivery: Delivery) -> None:
+        """Read a delivery and take it in; waits while the inbox is full, in number or in bytes: that pauses the fetching."""
+        await self._has_room.wait()
+        read = Read(delivery, tuple(self._reader.read(delivery.incoming)))
+        self._weigh(read, +1)
+        await self._inbox.put(read)
+
+    def _weigh(self, read: "Read", step: int) -> None:
+        self._inbox_bytes += step * len(read.delivery.incoming.value or b"")
+        if self._inbox_bytes < self._limits.inbox_bytes_max:
+            self._has_room.set()
+        else:
+            self._has_room.clear()
+
+    def waiting(self) -> int:
+        """Return how many deliveries wait for the batcher."""
+        return self._inbox.qsize()
+
+    def last_progress(self) -> float:
+        """Return when (time.monotonic) there last was nothing to do, or something got done."""
+        return time.monotonic() if self._inbox.empty() and self._unfinished == 0 else self.counts.last_progress
+
+    async def run(self) -> None:
+        """Work until `drain`; raises what is not understood."""
+        async with asyncio.TaskGroup() as tasks:
+            emitter = tasks.create_task(self._emit_batches())
+            await self._decide_batches()
+            await self._decided.join()
+            emitter.cancel()
+        if self._has_too_many_culprits():
+            message = (
+                f"{len(self._culprits_at)} commands failed within an hour by a fault of ours; see the dead letters"
+            )
+            raise TooManyCulpritsError(message)
+
+    def _has_too_many_culprits(self) -> bool:
+        return len(self._culprits_at) > self._limits.culprits_max
+
+    def stop(self) -> None:
+        """Take no new batch; what has begun is finished by `run`, as long as its owner lets it."""
+        self._stopping.set()
+
+    async def _decide_batches(self) -> None:
+        while (reads := await self._next_reads()) is not None:
+            self.counts.last_progress = time.monotonic()
+            self._unfinished += 1
+            if not await self._decide_batch(reads):
+                self._unfinished -= 1
+
+    async def _next_reads(self) -> list[Read] | None:
+        """Return what is waiting, without a timer: a lone command starts at once, under load a batch grows by itself.
+
+        A batch has at most so many commands, but for a single record that carries more.
+        """
+        if self._stopping.is_set():
+            return None
+        first = asyncio.ensure_future(self._inbox.get())
+        stopped = asyncio.ensure_future(self._stopping.wait())
+        await asyncio.wait((first, stopped), return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if self._stopping.is_set():
+            first.cancel()
+            return None
+        reads = [first.result()]
+        commands = len(reads[0].items)
+        while commands < self._limits.batch_commands_max and not self._inbox.empty():
+            reads.append(self._inbox.get_nowait())
+            commands += len(reads[-1].items)
+        for read in reads:
+            self._weigh(read, -1)
+        return reads
+
+    async def _decide_batch(self, reads: list[Read]) -> bool:
+        """Decide however often it takes; return whether it was handed to the emitter."""
+        pauses = backoff(self._limits.retry_first_seconds, self._limits.retry_longest_seconds)
+        while True:
+            # An earlier assignment's records come again to whoever owns the partition now: they are not ours to decide.
+            reads = [read for read in reads if read.delivery.is_ours()]
+            if not reads:
+                return False
+            try:
+                await self._decide(reads)
+            except Exception as fault:
+                if not is_transient(fault):
+                    raise
+                self.counts.retries += 1
+                pause = next(pauses)
+                _log.warning("batch is tried again", commands=len(reads), pause_seconds=pause, fault=repr(fault))
+                if await self._stopped_within(pause):
+                    return False
+            else:
+                return True
+
+    async def _decide(self, reads: Sequence[Read]) -> None:
+        self._reached(CrashPoint.BEFORE_TRANSACTION)
+        items = [item for read in reads for item in read.items]
+        commands = [item.arrived for item in items if isinstance(item, Ordered)]
+        applied = await self._applier.apply(commands) if commands else Applied((), {})
+        await self._decided.put(Batch([read.delivery for read in reads], items, applied))
+        self._count(items, applied)
+
+    async def _stopped_within(self, seconds: float) -> bool:
+        try:
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _emit_batches(self) -> None:
+        while True:
+            batch = await self._decided.get()
+            await self._emit(batch)
+            self._unfinished -= 1
+            self._decided.task_done()
+
+    async def _emit(self, batch: Batch) -> None:
+        await self._invalidator.invalidate(batch.applied.versions)
+        self._reached(CrashPoint.AFTER_INVALIDATION)
+        await self._send_all(self._emitter.records(batch.items, batch.applied))
+        self._reached(CrashPoint.AFTER_EVENTS)
+        self._reached(CrashPoint.BEFORE_ACK)
+        for delivery in batch.deliveries:
+            if delivery.is_ours():
+                delivery.acknowledge()
+        self.counts.last_progress = time.monotonic()
+
+    def _count(self, items: Sequence[Item], applied: Applied) -> None:
+        self.counts.batches += 1
+        self.counts.commands += len(applied.outcomes)
+        self.counts.repeated += sum(outcome.repeated for outcome in applied.outcomes)
+        self.counts.forwarded += sum(isinstance(item, Forwarded) for item in items)
+        self.counts.rejected += sum(isinstance(item, Rejected) for item in items)
+        for culprit in applied.culprits:
+            _log.error("a command made the worker fail", request_id=culprit.arrived.request_id, fault=culprit.traceback)
+            self._culprits_at.append(time.monotonic())
+        while self._culprits_at and self._culprits_at[0] < time.monotonic() - _HOUR_SECONDS:
+            self._culprits_at.popleft()
+        if self._has_too_many_culprits():
+            self.stop()  # what is decided is told first; then `run` raises
