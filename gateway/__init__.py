@@ -1,0 +1,1 @@
+"""The edge: HTTP to the contract and back. Decides nothing."""

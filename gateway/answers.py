@@ -1,0 +1,132 @@
+"""Turn the event that answers a request into the HTTP answer: the same whether it is waited for, replayed or polled."""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from gateway.problems import KINDS, Problems
+from topics import events
+from topics.events import HoldChanged, HoldView, RequestRefused, ResourceDefined
+from topics.identifiers import REQUEST, RoutedId, parse, request_id_of
+from topics.resources import Counters, Settings
+
+_OK = 200
+_CREATED = 201
+
+
+class KindOfAnswers(Protocol):
+    """How one kind shows its holds and resources."""
+
+    def hold_members(self, resource_id: str, hold: HoldView) -> dict[str, Any]:
+        """Return the members of a hold that are this kind's own."""
+
+    def resource(self, resource_id: str, version: int, settings: Settings, counters: Counters) -> dict[str, Any]:
+        """Return a resource as the kind's GET shows it."""
+
+    def resource_path(self, resource_id: str) -> str:
+        """Return where the resource is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """An answer to be."""
+
+    status: int
+    body: dict[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    is_refusal: bool = False
+
+
+def hold_token(secret: bytes, request_id: str) -> str:
+    """Return the token of the hold that `request_id` places: HMAC-SHA256, hex. Only its owner is ever told."""
+    return hmac.digest(secret, b"firmhold hold token " + request_id.encode(), "sha256").hex()
+
+
+def token_hash(token: str) -> str:
+    """Return what commands and tables carry of a token: its SHA-256, hex."""
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+class Answers:
+    """Renders outcomes for the account that made the request."""
+
+    def __init__(self, kinds: Mapping[str, KindOfAnswers], problems: Problems, secret: bytes) -> None:
+        """Know the kinds by name, the catalogue of problems, and the secret of hold tokens."""
+        self._kinds = kinds
+        self._problems = problems
+        self._secret = secret
+
+    def of_event(self, request_id: str, event_type: str, data: bytes) -> Rendered:
+        """Render the event that answered a request to the owner of that request."""
+        place = routed(request_id, REQUEST)
+        decoded = events.decode_data(event_type, data)
+        match decoded:
+            case RequestRefused():
+                return self._refusal(request_id, decoded)
+            case HoldChanged():
+                # Only the request that placed the hold is its owner's for sure: another one may have come with the token.
+                body = self.hold(place, decoded.hold, is_owner=request_id_of(decoded.hold.id) == request_id)
+                if event_type == events.HOLD_PLACED:
+                    return Rendered(_CREATED, body, {"Location": body["links"]["self"]})
+                return Rendered(_OK, body)
+            case ResourceDefined():
+                return self._definition(place, decoded)
+            case _:
+                message = f"{event_type} does not answer a request"
+                raise AssertionError(message)
+
+    def _refusal(self, request_id: str, refused: RequestRefused) -> Rendered:
+        kind = KINDS[refused.reason]
+        body = self._problems.members(kind, refused.detail, f"/requests/{request_id}", request_id=request_id)
+        return Rendered(kind.status, body, is_refusal=True)
+
+    def hold(self, place: RoutedId, view: HoldView, *, is_owner: bool) -> dict[str, Any]:
+        """Return a hold; its owner sees the token too."""
+        kind = self._kinds[place.kind]
+        request_id = request_id_of(view.id)
+        token = {"hold_token": hold_token(self._secret, request_id)} if is_owner else {}
+        return {
+            "id": view.id,
+            **kind.hold_members(place.resource_id, view),
+            "status": view.status.value,
+            "granted_at": view.granted_at,
+            "expires_at": view.expires_at,
+            "expires_latest_at": view.expires_latest_at,
+            "client_reference": view.client_reference,
+            **token,
+            "links": {
+                "self": f"/holds/{view.id}",
+                "request": f"/requests/{request_id}",
+                place.kind: kind.resource_path(place.resource_id),
+            },
+        }
+
+    def _definition(self, place: RoutedId, defined: ResourceDefined) -> Rendered:
+        kind = self._kinds[place.kind]
+        body = kind.resource(defined.resource_id, defined.version, defined.settings, defined.counters)
+        headers = {"ETag": etag(defined.version)}
+        if defined.created:
+            headers["Location"] = kind.resource_path(defined.resource_id)
+        return Rendered(_CREATED if defined.created else _OK, body, headers)
+
+    def resource(
+        self, kind: str, resource_id: str, version: int, settings: Settings, counters: Counters
+    ) -> dict[str, Any]:
+        """Return a resource as the kind's GET shows it."""
+        return self._kinds[kind].resource(resource_id, version, settings, counters)
+
+
+def routed(text: str, prefix: str) -> RoutedId:
+    """Read an id that is known to be one."""
+    place = parse(text, prefix)
+    if place is None:
+        message = f"{text} is no id of prefix {prefix}"
+        raise AssertionError(message)
+    return place
+
+
+def etag(version: int) -> str:
+    """Return the entity tag of a version of a resource."""
+    return f'"{version}"'

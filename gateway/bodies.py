@@ -1,0 +1,109 @@
+"""Request bodies: what each call takes, checked field by field, every fault told with its place."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, TypeVar
+
+from aiohttp import web
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from gateway.problems import BODY_TOO_LARGE, INVALID, MALFORMED_JSON, Fault, ProblemError
+from topics.commands import MAX_SECONDS, MAX_UNITS
+
+_TEXT = r"^[^\x00-\x1f\x7f]*$"
+
+
+def _to_utc(instant: datetime) -> datetime:
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError as fault:  # Pydantic takes only a ValueError for a fault of the field
+        message = "this instant is outside of the years that UTC can say"
+        raise ValueError(message) from fault
+
+
+Units = Annotated[int, Field(ge=1, le=MAX_UNITS)]
+Seconds = Annotated[int, Field(ge=1, le=MAX_SECONDS)]
+Instant = Annotated[AwareDatetime, AfterValidator(_to_utc)]
+
+
+class Body(BaseModel):
+    """A JSON object whose fields are all known; numbers are numbers, texts are texts."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class HoldBody(Body):
+    """Body of `POST /slots/{id}/hold`."""
+
+    quantity: Units = 1
+    client_reference: Annotated[str, Field(min_length=1, max_length=128, pattern=_TEXT)] | None = None
+
+
+class ExtendBody(Body):
+    """Body of `POST /holds/{id}/extend`."""
+
+    seconds: Seconds
+
+
+class ChangeBody(Body):
+    """Body of `PATCH /holds/{id}`."""
+
+    quantity: Units
+
+
+class EmptyBody(Body):
+    """Body of calls that need none."""
+
+
+class ResourceBody(Body):
+    """The settings that every kind of resource has."""
+
+    hold_seconds: Seconds | None = None
+    max_hold_seconds: Seconds | None = None
+    claim_at: Literal["hold", "confirm"] = "hold"
+    open: bool = True
+    opens_at: Instant | None = None
+    closes_at: Instant | None = None
+    units_per_hold: Units | None = None
+    holds_per_buyer: Units | None = None
+    title: Annotated[str, Field(min_length=1, max_length=200, pattern=_TEXT)] | None = None
+
+
+class SlotBody(ResourceBody):
+    """Body of `PUT /slots/{id}`."""
+
+    capacity: Annotated[int, Field(ge=0, le=MAX_UNITS)]
+
+
+B = TypeVar("B", bound=Body)
+
+
+async def read_body(request: web.Request, model: type[B]) -> B:
+    """Read and check the body of a request; no body at all is an empty object."""
+    try:
+        text = await request.read()
+    except web.HTTPRequestEntityTooLarge as fault:
+        raise ProblemError(BODY_TOO_LARGE, f"a body has at most {request.client_max_size} bytes") from fault
+    except web.RequestPayloadError as fault:
+        raise ProblemError(MALFORMED_JSON, "the body is not encoded as its headers say") from fault
+    try:
+        return model.model_validate_json(text.strip() or b"{}")
+    except ValidationError as fault:
+        raise _problem(fault) from fault
+
+
+def _problem(fault: ValidationError) -> ProblemError:
+    errors = fault.errors(include_url=False, include_context=False, include_input=False)
+    if errors[0]["type"] == "json_invalid":
+        return ProblemError(MALFORMED_JSON, errors[0]["msg"])
+    return invalid([Fault(error["msg"], _pointer(error["loc"])) for error in errors])
+
+
+def invalid(faults: list[Fault]) -> ProblemError:
+    """Return the problem that names each bad field."""
+    detail = "; ".join(f"{fault.pointer or 'the body'}: {fault.detail}" for fault in faults)
+    return ProblemError(INVALID, detail, errors=faults)
+
+
+def _pointer(place: tuple[Any, ...]) -> str:
+    """Write a JSON Pointer (RFC 6901)."""
+    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in place)

@@ -1,0 +1,85 @@
+"""What every handler needs: read from a request who calls, under which key, how long he waits."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from gateway.answers import Answers
+from gateway.callers import Caller, Callers
+from gateway.event_reader import EventReader
+from gateway.idempotency import key_of
+from gateway.offsets import OffsetWatch
+from gateway.prefer import Wait, wait_of
+from gateway.problems import MALFORMED_HEADER, ProblemError, Problems
+from gateway.submission import Submission, Submitter
+from gateway.waiters import Waiters
+from schema.reads import Reads
+from topics import commands
+from topics.catalogue import Catalogue
+from topics.cloudevents import trace_parent
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """The named bounds of the HTTP side."""
+
+    wait_default_seconds: float
+    wait_max_seconds: float
+    read_seconds: float
+    retry_after_seconds: int
+    uuid_keys_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The parts of a gateway that its handlers use."""
+
+    callers: Callers
+    submitter: Submitter
+    reads: Reads
+    answers: Answers
+    problems: Problems
+    waiters: Waiters
+    offsets: OffsetWatch
+    reader: EventReader
+    catalogue: Catalogue
+    limits: HttpLimits
+
+    def caller(self, request: web.Request) -> Caller:
+        """Return who calls."""
+        return self.callers.caller(request.headers)
+
+    def key(self, request: web.Request, *, required: bool) -> str:
+        """Return the idempotency key."""
+        lines = request.headers.getall("Idempotency-Key", [])
+        return key_of(lines, required=required, uuid_only=self.limits.uuid_keys_only)
+
+    def wait(self, request: web.Request) -> Wait:
+        """Return how long the caller prefers to wait."""
+        return wait_of(
+            request.headers.getall("Prefer", []),
+            default_seconds=self.limits.wait_default_seconds,
+            max_seconds=self.limits.wait_max_seconds,
+        )
+
+    async def give(
+        self, request: web.Request, kind: str, command: commands.Command, *, caller: Caller, key: str
+    ) -> web.Response:
+        """Give a command of this request, and answer with what becomes of it."""
+        trace = trace_parent(request.headers.get("traceparent"))
+        return await self.submitter.submit(Submission(kind, command, caller, key, self.wait(request), trace))
+
+
+CONTEXT: web.AppKey[Context] = web.AppKey("context", Context)
+
+
+def if_match_version(request: web.Request) -> int | None:
+    """Return the version that If-Match asks for; None if it asks for none, or for any (`*`)."""
+    text: Any = request.headers.get("If-Match")
+    if text is None or text.strip() == "*":
+        return None
+    digits = text.strip().strip('"')
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 18:  # noqa: PLR2004 - fits a bigint
+        raise ProblemError(MALFORMED_HEADER, 'If-Match has the version as an entity tag, for example "3"')
+    return int(digits)

@@ -1,0 +1,121 @@
+"""Read all event partitions from the end, without a group, and answer the waiters of this gateway."""
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+
+from gateway.waiters import Answer, Waiters
+from topics.catalogue import KINDS, Catalogue
+from topics.strangers_records import read_strangers_records
+
+_log = structlog.get_logger(__name__)
+_PAUSE_SECONDS = 0.5
+_SIGN_OF_LIFE_SECONDS = 2.0
+_RECORDS_MAX = 2_000
+_CORRELATION_ID = "ce_correlationid"
+_WANTED = frozenset((_CORRELATION_ID, "ce_type", "ce_commandrecord"))
+
+
+class EventReader:
+    """Follows the event topics for as long as it runs; after a failure it goes on where it was."""
+
+    def __init__(self, bootstrap_servers: str, catalogue: Catalogue, waiters: Waiters) -> None:
+        """Prepare; `run` does the work."""
+        read_strangers_records()
+        self._bootstrap_servers = bootstrap_servers
+        self._partitions = [
+            TopicPartition(catalogue.events(kind), partition)
+            for kind in KINDS
+            for partition in range(catalogue.partitions)
+        ]
+        self._waiters = waiters
+        self._positions: dict[TopicPartition, int] = {}
+        self._alive_at = 0.0
+        self.reading = asyncio.Event()
+
+    async def run(self) -> None:
+        """Read until cancelled."""
+        while True:
+            try:
+                await self._read()
+            except OffsetOutOfRangeError:
+                _log.warning("events were lost to retention before this gateway read them, it goes on at the end")
+                self._positions.clear()
+            except (KafkaError, OSError, TimeoutError) as fault:
+                _log.warning("the event reader lost kafka", fault=repr(fault))
+            except Exception:  # noqa: BLE001 - whatever it was, others wait for the next events
+                # Without events this gateway only answers late; ended for good it would never be ready again.
+                _log.exception("the event reader failed, it begins again where it was")
+            finally:
+                self.reading.clear()
+            self._waiters.tell_of_gap()
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _read(self) -> None:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap_servers,
+            client_id="firmhold-gateway",
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            fetch_max_wait_ms=500,
+            max_partition_fetch_bytes=4 * 1024 * 1024,
+        )
+        watching: asyncio.Task[None] | None = None
+        try:
+            await consumer.start()
+            await self._take_position(consumer)
+            self._alive_at = time.monotonic()
+            self.reading.set()
+            self._waiters.tell_of_gap()
+            watching = asyncio.create_task(self._watch(consumer))
+            while True:
+                batches = await consumer.getmany(timeout_ms=1_000, max_records=_RECORDS_MAX)
+                for partition, records in batches.items():
+                    self._answer(records)
+                    self._positions[partition] = records[-1].offset + 1
+        finally:
+            if watching is not None:
+                watching.cancel()
+            await consumer.stop()
+
+    async def _watch(self, consumer: Any) -> None:  # noqa: ANN401 - aiokafka is not typed
+        """Ask the broker for a sign of life, again and again: fetching hides that it is away."""
+        while True:
+            try:
+                async with asyncio.timeout(_SIGN_OF_LIFE_SECONDS):
+                    await consumer.end_offsets(self._partitions[:1])
+                self._alive_at = time.monotonic()
+            except (KafkaError, OSError, TimeoutError):
+                _log.warning("kafka gives no sign of life")
+            await asyncio.sleep(_SIGN_OF_LIFE_SECONDS)
+
+    def is_reading(self) -> bool:
+        """Tell whether events are followed and the broker gave a sign of life of late."""
+        return self.reading.is_set() and time.monotonic() - self._alive_at < 3 * _SIGN_OF_LIFE_SECONDS
+
+    async def _take_position(self, consumer: Any) -> None:  # noqa: ANN401 - aiokafka is not typed
+        """Go on where we were; begin at the end where we were not yet."""
+        consumer.assign(self._partitions)
+        unread = [partition for partition in self._partitions if partition not in self._positions]
+        if unread:
+            self._positions |= await consumer.end_offsets(unread)
+        for partition in self._partitions:
+            consumer.seek(partition, self._positions[partition])
+
+    def _answer(self, records: Iterable[ConsumerRecord]) -> None:
+        for record in records:
+            request_id, answer = _answer_of(record.headers, record.value)
+            if request_id is not None and self._waiters.awaits(request_id):
+                self._waiters.answer(request_id, answer)
+
+
+def _answer_of(headers: Sequence[tuple[str, bytes]], value: bytes | None) -> tuple[str | None, Answer]:
+    """Read what an event answers, if it does; the data is decoded only for those who wait."""
+    wanted = {name: content.decode("utf-8", "replace") for name, content in headers if name in _WANTED and content}
+    answer = Answer(wanted.get("ce_type", ""), value or b"", wanted.get("ce_commandrecord", ""))
+    return wanted.get(_CORRELATION_ID), answer

@@ -1,0 +1,152 @@
+"""Build a gateway from its settings and serve until it is told to stop: the one place that chooses the real adapters."""
+
+import asyncio
+import secrets
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import structlog
+from aiohttp import web
+
+from firmhold.settings import Settings
+from gateway import holds, operating, requests, slots
+from gateway.answers import Answers
+from gateway.callers import Callers
+from gateway.context import CONTEXT, Context, HttpLimits
+from gateway.event_reader import EventReader
+from gateway.offsets import OffsetWatch
+from gateway.problems import BODY_TOO_LARGE, INTERNAL, METHOD_NOT_ALLOWED, UNKNOWN_PATH, ProblemError, Problems
+from gateway.submission import Bounds, Submitter
+from gateway.waiters import Waiters
+from schema.connections import Timeouts, lazy_pool
+from schema.reads import Reads
+from topics.producer import ResilientProducer
+from topics.signatures import gateway_key
+
+_log = structlog.get_logger(__name__)
+_KINDS = {slots.KIND: slots.Slots()}
+_OPEN_REQUESTS_SECONDS = 3.0
+_OPEN_CONNECTIONS_SECONDS = 2.0  # aiohttp waits for this long up to twice
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+async def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; then answer what is open, after moments with what is known by then."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with application(settings) as app:
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_OPEN_CONNECTIONS_SECONDS)
+        await runner.setup()
+        site = web.TCPSite(runner, settings.host, settings.port, backlog=4096)
+        await site.start()
+        _log.info("gateway listens", host=settings.host, port=runner.addresses[0][1])
+        await stop.wait()
+        await site.stop()
+        await app[CONTEXT].waiters.drained(_OPEN_REQUESTS_SECONDS)
+        await runner.cleanup()
+    _log.info("gateway stopped")
+
+
+@asynccontextmanager
+async def application(settings: Settings) -> AsyncIterator[web.Application]:
+    """Build the application with all it needs; what runs behind it ends with the block."""
+    producer = ResilientProducer(settings.kafka, client_id="firmhold-gateway")
+    pool = lazy_pool(
+        settings.postgres.get_secret_value(),
+        connections_max=settings.postgres_connections_max,
+        timeouts=Timeouts(statement_ms=settings.postgres_statement_timeout_ms),
+        role="gateway",
+    )
+    async with pool:
+        context = _context(settings, producer, Reads(pool))
+        background = [asyncio.create_task(context.reader.run()), asyncio.create_task(context.offsets.run())]
+        app = web.Application(middlewares=[_tell_problems], client_max_size=settings.body_bytes_max)
+        app[CONTEXT] = context
+        for part in (operating, requests, holds, slots):
+            app.add_routes(part.routes())
+        try:
+            yield app
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            await producer.stop()
+
+
+def _context(settings: Settings, producer: ResilientProducer, reads: Reads) -> Context:
+    secret = settings.installation_secret()
+    catalogue = settings.catalogue()
+    waiters = Waiters(settings.waiters_max)
+    problems = Problems(settings.url.rstrip("/"), settings.retry_after_seconds)
+    answers = Answers(_KINDS, problems, secret)
+    limits = HttpLimits(
+        wait_default_seconds=settings.wait_default_seconds,
+        wait_max_seconds=settings.wait_max_seconds,
+        read_seconds=settings.postgres_read_timeout_seconds,
+        retry_after_seconds=settings.retry_after_seconds,
+        uuid_keys_only=settings.key_format == "uuid",
+    )
+    return Context(
+        callers=Callers(settings.api_keys.get_secret_value(), _admin_key(settings)),
+        submitter=Submitter(
+            producer=producer,
+            catalogue=catalogue,
+            signing_key=gateway_key(secret),
+            secret=secret,
+            waiters=waiters,
+            reads=reads,
+            answers=answers,
+            bounds=Bounds(settings.publish_timeout_seconds, limits.read_seconds, settings.retry_after_seconds),
+        ),
+        reads=reads,
+        answers=answers,
+        problems=problems,
+        waiters=waiters,
+        offsets=OffsetWatch(
+            settings.kafka, f"{settings.topic_prefix}{settings.consumer_group}", settings.offset_poll_ms / 1000
+        ),
+        reader=EventReader(settings.kafka, catalogue, waiters),
+        catalogue=catalogue,
+        limits=limits,
+    )
+
+
+def _admin_key(settings: Settings) -> str:
+    """Return the key that may define resources; in local mode one is made and shown if none is set."""
+    key = settings.admin_key.get_secret_value()
+    if not key and not settings.api_keys.get_secret_value():
+        key = secrets.token_urlsafe(24)
+        print(f"no FIRMHOLD_ADMIN_KEY is set; for this run it is {key}", flush=True)  # noqa: T201 - shown once, never logged
+    return key
+
+
+@web.middleware
+async def _tell_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every failure with a problem; what we did not expect is logged and tells nothing of our insides."""
+    problems = request.app[CONTEXT].problems
+    try:
+        return await handler(request)
+    except ProblemError as error:
+        return problems.response(error, request.path)
+    except web.HTTPException as fault:
+        if fault.status < 400:  # noqa: PLR2004 - redirections are answers
+            raise
+        return problems.response(_problem_of(fault), request.path)
+    except Exception:  # noqa: BLE001 - whatever it is, the client gets a problem and we a log line
+        _log.exception("a request failed", method=request.method, path=request.path)
+        return problems.response(ProblemError(INTERNAL, "the fault is ours and was logged"), request.path)
+
+
+def _problem_of(fault: web.HTTPException) -> ProblemError:
+    match fault:
+        case web.HTTPMethodNotAllowed():
+            allowed = ", ".join(sorted(fault.allowed_methods))
+            error = ProblemError(METHOD_NOT_ALLOWED, f"{fault.method} is not known here, only {allowed}")
+            error.headers["Allow"] = allowed
+            return error
+        case web.HTTPRequestEntityTooLarge():
+            return ProblemError(BODY_TOO_LARGE, "the body is too large")
+        case _:
+            return ProblemError(UNKNOWN_PATH, "there is nothing at this path")

@@ -1,0 +1,131 @@
+"""Problems as RFC 9457 has them: a closed catalogue, one page each, and what a client can do (`retry`)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from topics.refusals import CATALOGUE, Retry
+
+CONTENT_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A type of problem: its last path segment, title, HTTP status and what to do."""
+
+    type: str
+    title: str
+    status: int
+    retry: Retry
+
+
+_STATUS_OF_REFUSAL = {
+    "forbidden": 403,
+    "idempotency_key_reused": 422,
+    "not_found": 404,
+    "hold_not_found": 404,
+    "version_mismatch": 412,
+    "internal_error": 500,
+}
+_CONFLICT = 409
+_SERVICE_UNAVAILABLE = 503
+
+MALFORMED_JSON = Kind("malformed_json", "The body is not JSON", 400, Retry.NEW_KEY)
+MALFORMED_HEADER = Kind("malformed_header", "A header field cannot be read", 400, Retry.NEW_KEY)
+KEY_MISSING = Kind("idempotency_key_missing", "This call needs an Idempotency-Key", 400, Retry.NEW_KEY)
+KEY_MALFORMED = Kind("idempotency_key_malformed", "The Idempotency-Key cannot be read", 400, Retry.NEW_KEY)
+INVALID = Kind("invalid_request", "Some fields are not valid", 422, Retry.NEW_KEY)
+UNAUTHENTICATED = Kind("unauthenticated", "The bearer key is missing or not known", 401, Retry.SAME_KEY)
+INSUFFICIENT_SCOPE = Kind("insufficient_scope", "This key may not do that", 403, Retry.NEVER)
+UNKNOWN_PATH = Kind("unknown_path", "There is nothing here", 404, Retry.NEVER)
+UNKNOWN_REQUEST = Kind("unknown_request", "There is no such request", 404, Retry.NEVER)
+METHOD_NOT_ALLOWED = Kind("method_not_allowed", "This resource does not know that method", 405, Retry.NEVER)
+BODY_TOO_LARGE = Kind("body_too_large", "The body is too large", 413, Retry.NEW_KEY)
+OUTCOME_UNKNOWN = Kind("outcome_unknown", "The request may or may not have been taken", 503, Retry.SAME_KEY)
+UNAVAILABLE = Kind("unavailable", "A server behind this one does not answer", 503, Retry.SAME_KEY)
+INTERNAL = Kind("internal", "Something went wrong on our side", 500, Retry.SAME_KEY)
+
+_OF_HTTP = (
+    MALFORMED_JSON,
+    MALFORMED_HEADER,
+    KEY_MISSING,
+    KEY_MALFORMED,
+    INVALID,
+    UNAUTHENTICATED,
+    INSUFFICIENT_SCOPE,
+    UNKNOWN_PATH,
+    UNKNOWN_REQUEST,
+    METHOD_NOT_ALLOWED,
+    BODY_TOO_LARGE,
+    OUTCOME_UNKNOWN,
+    UNAVAILABLE,
+    INTERNAL,
+)
+_OF_REFUSALS = tuple(
+    Kind(refusal.reason, refusal.title, _STATUS_OF_REFUSAL.get(refusal.reason, _CONFLICT), refusal.retry)
+    for refusal in CATALOGUE.values()
+)
+
+KINDS = {kind.type: kind for kind in (*_OF_HTTP, *_OF_REFUSALS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One bad field: what is wrong, and where in the body (RFC 6901)."""
+
+    detail: str
+    pointer: str
+
+
+class ProblemError(Exception):
+    """Raised by a handler to answer with a problem."""
+
+    def __init__(self, kind: Kind, detail: str, **more: Any) -> None:  # noqa: ANN401 - extension members are JSON
+        """`more` are extension members of the problem."""
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+        self.more = more
+        self.headers: dict[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Problems:
+    """Writes problems whose types are absolute addresses of this installation."""
+
+    base_url: str
+    retry_after_seconds: int
+
+    def members(self, kind: Kind, detail: str, instance: str | None = None, **more: Any) -> dict[str, Any]:  # noqa: ANN401
+        """Return the problem object, as answers and polled requests carry it."""
+        members: dict[str, Any] = {
+            "type": f"{self.base_url}/problems/{kind.type}",
+            "title": kind.title,
+            "status": kind.status,
+            "detail": detail,
+            "retry": kind.retry.value,
+        }
+        if instance is not None:
+            members["instance"] = instance
+        return members | more
+
+    def response(self, error: ProblemError, instance: str) -> web.Response:
+        """Return the answer to a request that ended in a problem."""
+        members = self.members(error.kind, error.detail, instance, **error.more)
+        headers = dict(error.headers)
+        if error.kind.status == _SERVICE_UNAVAILABLE:
+            headers.setdefault("Retry-After", str(self.retry_after_seconds))
+        return json_response(members, status=error.kind.status, headers=headers, content_type=CONTENT_TYPE)
+
+
+def json_response(
+    body: Any,  # noqa: ANN401 - whatever msgspec can write
+    *,
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+    content_type: str = "application/json",
+) -> web.Response:
+    """Return an answer with a JSON body."""
+    return web.Response(body=msgspec.json.encode(body), status=status, headers=headers, content_type=content_type)

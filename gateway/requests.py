@@ -1,0 +1,113 @@
+"""The status of a request: decided, queued or unknown, told apart with nothing stored for what is queued."""
+
+import asyncio
+from typing import Any
+
+from aiohttp import web
+
+from gateway.bodies import invalid
+from gateway.callers import Caller
+from gateway.context import CONTEXT, Context
+from gateway.offsets import OffsetsUnavailableError
+from gateway.problems import UNAVAILABLE, UNKNOWN_REQUEST, Fault, ProblemError, json_response
+from gateway.submission import answer_of, members_of_poll
+from gateway.waiters import Waiter
+from schema.reads import Outcome
+from topics.catalogue import KINDS
+from topics.identifiers import REQUEST, RoutedId, parse
+from topics.partitions import partition_of
+
+
+def routes() -> list[web.RouteDef]:
+    """Return the calls about requests."""
+    return [web.get("/requests/{request_id}", get_request)]
+
+
+async def get_request(request: web.Request) -> web.Response:
+    """Show a request: its outcome as soon as there is one, within the wait that the caller allows."""
+    context = request.app[CONTEXT]
+    caller = context.caller(request)
+    asked = request.match_info["request_id"]
+    place = parse(asked, REQUEST)
+    if place is None or place.kind not in KINDS:
+        raise _unknown(asked)
+    seconds = _wait_seconds(request, context)
+    ahead: list[int] = []
+    outcome = await _outcome(context, caller, place, seconds, ahead)
+    if outcome is None:
+        return _queued(context, asked, ahead)
+    answer = answer_of(outcome)
+    rendered = context.answers.of_event(asked, answer.type, answer.data)
+    return json_response(members_of_poll(asked, rendered, outcome), headers={"Cache-Control": "no-store"})
+
+
+async def _outcome(
+    context: Context, caller: Caller, place: RoutedId, seconds: float, ahead: list[int]
+) -> Outcome | None:
+    """Return the outcome, or None if it did not come in time; raises the problem 404 if the request cannot come any more."""
+    asked = str(place)
+    with context.waiters.waiting_for(asked) as waiter:
+        outcome = await context.submitter.stored(asked, caller.source)
+        if outcome is not None or seconds <= 0:
+            return outcome
+        passed = await _passed_within(context, place, waiter, seconds, ahead)
+    outcome = await context.submitter.stored(asked, caller.source)
+    if outcome is None and passed:
+        raise _unknown(asked)
+    if outcome is None and not ahead and not context.waiters.closing:  # Kafka said nothing for the whole wait
+        raise _untold(asked)
+    return outcome
+
+
+async def _passed_within(
+    context: Context, place: RoutedId, waiter: Waiter | None, seconds: float, ahead: list[int]
+) -> bool:
+    """Wait for the answer, or until the workers are past all that the request can lie in; tell whether they are."""
+    topic = context.catalogue.commands(place.kind)
+    partition = partition_of(place.resource_id.encode(), context.catalogue.partitions)
+    passing = asyncio.ensure_future(context.offsets.passed(topic, partition, ahead))
+    told: set[asyncio.Future[Any]] = set()
+    if waiter is not None:
+        told = {waiter.answer, asyncio.ensure_future(waiter.gap.wait())}
+    try:
+        await asyncio.wait({passing, *told}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if not passing.done():
+            return False
+        passing.result()
+    except OffsetsUnavailableError as fault:
+        raise _untold(str(place)) from fault
+    finally:
+        for waiting in (passing, *told):
+            waiting.cancel()
+    return True
+
+
+def _queued(context: Context, asked: str, ahead: list[int]) -> web.Response:
+    body = {
+        "id": asked,
+        "status": "queued",
+        "submitted_at": None,
+        "decided_at": None,
+        "ahead": ahead[0] if ahead else None,
+        "links": {"self": f"/requests/{asked}"},
+    }
+    headers = {"Retry-After": str(context.limits.retry_after_seconds), "Cache-Control": "no-store"}
+    return json_response(body, headers=headers)
+
+
+def _wait_seconds(request: web.Request, context: Context) -> float:
+    text = request.query.get("wait")
+    if text is None:
+        return context.limits.wait_default_seconds
+    if not text.isascii() or not text.isdigit() or len(text) > 9:  # noqa: PLR2004 - nobody waits for longer
+        raise invalid([Fault("the query parameter wait is a number of whole seconds", "")])
+    return min(float(text), context.limits.wait_max_seconds)
+
+
+def _untold(asked: str) -> ProblemError:
+    detail = "how far the request is cannot be told just now; ask again"
+    return ProblemError(UNAVAILABLE, detail, request_id=asked)
+
+
+def _unknown(asked: str) -> ProblemError:
+    return ProblemError(UNKNOWN_REQUEST, f"there is no request {asked[:200]} of yours")

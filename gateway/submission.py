@@ -1,0 +1,210 @@
+"""Publish a command and answer with its outcome, as long as the client wants to wait for it."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from gateway.answers import Answers, Rendered, hold_token, token_hash
+from gateway.callers import Caller
+from gateway.patience import within
+from gateway.prefer import Wait
+from gateway.problems import CONTENT_TYPE, OUTCOME_UNKNOWN, ProblemError, json_response
+from gateway.waiters import Answer, Waiter, Waiters
+from schema.reads import Outcome, Reads
+from topics import commands, events, signatures
+from topics.catalogue import Catalogue
+from topics.identifiers import request_id
+from topics.producer import Acknowledgement, Record, ResilientProducer
+from topics.record import command_record
+
+_log = structlog.get_logger(__name__)
+_ACCEPTED = 202
+_LAST_LOOK_SECONDS = 1.0
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A command to be given: whose, under which key, and how long its caller waits."""
+
+    kind: str
+    command: commands.Command
+    caller: Caller
+    key: str
+    wait: Wait
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How long the servers behind us may take, in seconds."""
+
+    publish_seconds: float
+    read_seconds: float
+    retry_after_seconds: int
+
+
+class Submitter:
+    """Gives commands and tells their outcomes."""
+
+    def __init__(
+        self,
+        *,
+        producer: ResilientProducer,
+        catalogue: Catalogue,
+        signing_key: signatures.SigningKey,
+        secret: bytes,
+        waiters: Waiters,
+        reads: Reads,
+        answers: Answers,
+        bounds: Bounds,
+    ) -> None:
+        """Connect the parts."""
+        self._producer = producer
+        self._catalogue = catalogue
+        self._signing_key = signing_key
+        self._secret = secret
+        self._waiters = waiters
+        self._reads = reads
+        self._answers = answers
+        self._bounds = bounds
+
+    async def submit(self, submission: Submission) -> web.Response:
+        """Publish, wait as long as is wanted, and answer: with the outcome, or 202 and where to look for it."""
+        kind, command, source = submission.kind, submission.command, submission.caller.source
+        fingerprint = commands.fingerprint(kind, command)
+        asked = request_id(kind, command.resource_id, source, submission.key, fingerprint)
+        deadline = asyncio.get_running_loop().time() + submission.wait.seconds
+        with self._waiters.waiting_for(asked) as waiter:
+            acknowledgement = await self._publish(asked, self._record(submission, asked))
+            if waiter is None or submission.wait.seconds <= 0:
+                return self._accepted(asked, submission.wait)
+            answer = await self.outcome(asked, source, waiter, deadline)
+        if answer is None:
+            return self._accepted(asked, submission.wait)
+        rendered = self._answers.of_event(asked, answer.type, answer.data)
+        return _response(rendered, submission.wait, replayed=_is_replay(answer, acknowledgement))
+
+    async def outcome(self, asked: str, source: str, waiter: Waiter, deadline: float) -> Answer | None:
+        """Wait for the answer of a request until the deadline (of the loop's clock).
+
+        Postgres is asked when events may have been missed, and once more at the end.
+        """
+        while True:
+            gap = asyncio.ensure_future(waiter.gap.wait())
+            seconds = max(0.0, deadline - asyncio.get_running_loop().time())
+            await asyncio.wait((waiter.answer, gap), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            gap.cancel()
+            if waiter.answer.done():
+                return waiter.answer.result()
+            missed = waiter.gap.is_set()
+            waiter.gap.clear()
+            stored = await self._last_look(asked, source)
+            if stored is not None:
+                return answer_of(stored)
+            if not missed or self._waiters.closing:
+                return None
+
+    async def _last_look(self, asked: str, source: str) -> Outcome | None:
+        """Look in Postgres for a moment; if it does not answer, the client is told where to look later."""
+        reading = self._reads.outcome(asked, source)
+        try:
+            return await within(min(_LAST_LOOK_SECONDS, self._bounds.read_seconds), reading, "the outcome")
+        except ProblemError:
+            return None
+
+    async def stored(self, asked: str, source: str) -> Outcome | None:
+        """Read the outcome from Postgres; a problem if it does not answer in time."""
+        reading = self._reads.outcome(asked, source)
+        return await within(self._bounds.read_seconds, reading, "the outcome of the request", request_id=asked)
+
+    async def _publish(self, asked: str, record: Record) -> Acknowledgement:
+        try:
+            async with asyncio.timeout(self._bounds.publish_seconds):
+                acknowledgements: Sequence[Acknowledgement] = await self._producer.send_all([record])
+        except TimeoutError as fault:
+            detail = "the log did not confirm in time: the request may or may not be decided. Retry with the same key, or poll it"
+            raise ProblemError(OUTCOME_UNKNOWN, detail, request_id=asked) from fault
+        return acknowledgements[0]
+
+    def _record(self, submission: Submission, asked: str) -> Record:
+        command = submission.command
+        if isinstance(command, commands.Hold):
+            command = msgspec.structs.replace(command, token_hash=token_hash(hold_token(self._secret, asked)))
+        return command_record(
+            self._catalogue.commands(submission.kind),
+            submission.kind,
+            command,
+            source=submission.caller.source,
+            command_id=submission.key,
+            signing_key=self._signing_key,
+            traceparent=submission.traceparent,
+            request_id=asked,
+        )
+
+    def _accepted(self, asked: str, wait: Wait) -> web.Response:
+        headers = {
+            "Location": f"/requests/{asked}",
+            "Retry-After": str(self._bounds.retry_after_seconds),
+            "Cache-Control": "no-store",
+        }
+        body = {"id": asked, "status": "queued", "links": {"self": f"/requests/{asked}"}}
+        return _with_preference(json_response(body, status=_ACCEPTED, headers=headers), wait)
+
+
+def answer_of(outcome: Outcome) -> Answer:
+    """Return the stored event that answers a request."""
+    answering = next(event for event in events.decode_stored(outcome.events) if event.answers)
+    return Answer(answering.type, bytes(answering.data), answering.record)
+
+
+def _is_replay(answer: Answer, acknowledgement: Acknowledgement) -> bool:
+    """Tell whether the answer is that of an earlier record, decided before ours lay in the log."""
+    if answer.record == f"{acknowledgement.partition}/{acknowledgement.offset}":
+        return False
+    decided_at = _decided_at(answer)
+    return decided_at <= _EPOCH + timedelta(milliseconds=acknowledgement.timestamp_ms)
+
+
+class _Decided(msgspec.Struct):
+    decided_at: datetime
+
+
+def _decided_at(answer: Answer) -> datetime:
+    return msgspec.json.decode(answer.data, type=_Decided).decided_at
+
+
+def _response(rendered: Rendered, wait: Wait, *, replayed: bool) -> web.Response:
+    headers = {"Cache-Control": "no-store", **rendered.headers}
+    if replayed:
+        headers["Idempotent-Replayed"] = "true"
+    content_type = CONTENT_TYPE if rendered.is_refusal else "application/json"
+    return _with_preference(
+        json_response(rendered.body, status=rendered.status, headers=headers, content_type=content_type), wait
+    )
+
+
+def _with_preference(response: web.Response, wait: Wait) -> web.Response:
+    response.headers["Vary"] = "Prefer"
+    if wait.applied:
+        response.headers["Preference-Applied"] = wait.applied
+    return response
+
+
+def members_of_poll(asked: str, rendered: Rendered, outcome: Outcome) -> dict[str, Any]:
+    """Return a decided request as a poll shows it; a refusal is shown as the problem that the direct answer carried."""
+    return {
+        "id": asked,
+        "status": "refused" if rendered.is_refusal else "succeeded",
+        "submitted_at": outcome.arrived_at,
+        "decided_at": outcome.decided_at,
+        "error" if rendered.is_refusal else "result": rendered.body,
+        "ahead": 0,
+        "links": {"self": f"/requests/{asked}"},
+    }

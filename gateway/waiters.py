@@ -1,0 +1,87 @@
+"""Who waits for the outcome of which request. Bounded; an outcome is handed to every waiter of its request."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The event that answers a request: its type, its data as JSON, and the record that was decided."""
+
+    type: str
+    data: bytes
+    record: str
+
+
+class Waiter:
+    """Waits for one request; `gap` is set when the reader may have missed the answer, so that Postgres is asked."""
+
+    def __init__(self) -> None:
+        """Begin to wait."""
+        self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.gap = asyncio.Event()
+
+
+class Waiters:
+    """All who wait at this gateway."""
+
+    def __init__(self, waiters_max: int) -> None:
+        """Let at most so many wait at once."""
+        self._waiters_max = waiters_max
+        self._by_request: dict[str, list[Waiter]] = {}
+        self._count = 0
+        self.closing = False
+
+    def __len__(self) -> int:
+        """Return how many wait."""
+        return self._count
+
+    def awaits(self, request_id: str) -> bool:
+        """Tell whether anybody waits for this request."""
+        return request_id in self._by_request
+
+    @contextmanager
+    def waiting_for(self, request_id: str) -> Iterator[Waiter | None]:
+        """Wait for the length of the block; None if too many wait already, or the gateway is stopping."""
+        if self.closing or self._count >= self._waiters_max:
+            yield None
+            return
+        waiter = Waiter()
+        self._by_request.setdefault(request_id, []).append(waiter)
+        self._count += 1
+        try:
+            yield waiter
+        finally:
+            self._count -= 1
+            waiters = self._by_request[request_id]
+            waiters.remove(waiter)
+            if not waiters:
+                del self._by_request[request_id]
+
+    def answer(self, request_id: str, answer: Answer) -> None:
+        """Hand the answer to whoever waits for it."""
+        for waiter in self._by_request.get(request_id, ()):
+            if not waiter.answer.done():
+                waiter.answer.set_result(answer)
+
+    def close(self) -> None:
+        """Let nobody wait any more: each looks in Postgres once, and answers with what is known."""
+        self.closing = True
+        self.tell_of_gap()
+
+    async def drained(self, seconds: float) -> None:
+        """Let who waits be answered for so long, then close."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while self._by_request and asyncio.get_running_loop().time() < deadline:
+            answers = [waiter.answer for waiters in self._by_request.values() for waiter in waiters]
+            await asyncio.wait(answers, timeout=deadline - asyncio.get_running_loop().time())
+            await asyncio.sleep(0)
+        self.close()
+
+    def tell_of_gap(self) -> None:
+        """Let everybody look in Postgres: events may have been missed."""
+        for waiters in self._by_request.values():
+            for waiter in waiters:
+                waiter.gap.set()
