@@ -1,0 +1,169 @@
+"""The command `firmhold`: one door to every process and tool."""
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Coroutine
+from typing import Annotated
+
+import structlog
+import typer
+import uvloop
+from rich.console import Console
+from rich.markup import escape
+
+from firmhold import failures, logs
+from firmhold.local import commands as local
+from firmhold.settings import Settings
+
+app = typer.Typer(
+    name="firmhold",
+    help="A reservation engine: held for a while, then made firm or given back, and never sold twice.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+topics_app = typer.Typer(help="The Kafka topics: create them, or see what they should be.", no_args_is_help=True)
+app.add_typer(topics_app, name="topics")
+app.command()(local.up)
+app.command()(local.down)
+app.command()(local.reset)
+
+_console = Console(soft_wrap=True)
+_EXIT_SOFTWARE = 70
+
+
+def main() -> None:
+    """Run the command line; a failure that is to be expected is told in a sentence."""
+    try:
+        app()
+    except Exception as fault:
+        failure = failures.told(fault)
+        if failure is None:
+            raise
+        _tell(failure)
+        sys.exit(failure.exit_code)
+
+
+def _tell(failure: failures.Told) -> None:
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    for line in failure.lines:
+        console.print(f"[red]firmhold:[/] {escape(line)}")
+
+
+def _settings() -> Settings:
+    settings = Settings()
+    logs.configure(settings)
+    return settings
+
+
+def _settings_of_tool() -> Settings:
+    """Return the settings for a command that tells its failures itself: the Kafka client's own words would be noise."""
+    settings = _settings()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    return settings
+
+
+def _run_process(coroutine: Coroutine[None, None, None]) -> None:
+    """Run a long-lived process on uvloop, and leave at once when it is done: no library's thread may hold us up."""
+    code = 0
+    try:
+        uvloop.run(coroutine)
+    except Exception as fault:  # noqa: BLE001 - whatever it is, say it and leave with a code of its own
+        failure = failures.told_of_process(fault)
+        if failure is None:
+            structlog.get_logger("firmhold").critical("process ends", fault=repr(fault), exc_info=fault)
+            code = _EXIT_SOFTWARE
+        else:
+            _tell(failure)
+            code = failure.exit_code
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+@app.command()
+def gateway() -> None:
+    """Serve HTTP: publishes commands to Kafka and answers with what the workers decide.
+
+    Example: FIRMHOLD_PORT=8080 firmhold gateway
+    """
+    from gateway.main import run  # noqa: PLC0415 - each process loads only what it runs
+
+    _run_process(run(_settings()))
+
+
+@app.command()
+def worker() -> None:
+    """Decide commands: reads them from Kafka, stores the outcome in Postgres, tells it in events.
+
+    Start as many as you like; Kafka spreads the partitions over them.
+    """
+    from workers.main import run  # noqa: PLC0415 - each process loads only what it runs
+
+    _run_process(run(_settings()))
+
+
+@topics_app.command("create")
+def topics_create() -> None:
+    """Create the topics that are missing, and give the others the catalogue's settings; safe to repeat.
+
+    Partitions and replicas of an existing topic are never changed.
+    """
+    from topics.admin import create_topics, settle_topics  # noqa: PLC0415 - only this command needs the admin client
+
+    settings = _settings_of_tool()
+    created = asyncio.run(create_topics(settings.kafka, settings.catalogue()))
+    settled = asyncio.run(settle_topics(settings.kafka, settings.catalogue()))
+    for name in created:
+        _console.print(f"created {name}", highlight=False)
+    for name in settled:
+        _console.print(f"changed the settings of {name} to those of the catalogue", highlight=False)
+    _console.print("all topics exist", highlight=False)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring Postgres to the newest schema; safe to repeat, and to run from several places at once."""
+    from schema.migrate import migrate as apply  # noqa: PLC0415 - only this command needs the migration library
+
+    for name in apply(_settings_of_tool().postgres.get_secret_value()):
+        _console.print(f"applied {name}", highlight=False)
+    _console.print("the schema is up to date", highlight=False)
+
+
+@app.command()
+def seed() -> None:
+    """Define the demo slots through the gateway, so that there is something to hold."""
+    from firmhold.seed import seed as define  # noqa: PLC0415 - only this command needs a client
+
+    for line in asyncio.run(define(_settings_of_tool())):
+        _console.print(line, highlight=False)
+
+
+@app.command()
+def settings() -> None:
+    """Show every environment variable, its default and what it is, as a Markdown table."""
+    from firmhold.settings_table import settings_table  # noqa: PLC0415 - only this command needs it
+
+    sys.stdout.write(settings_table())
+
+
+@app.command()
+def doctor(
+    *,
+    timeout_seconds: Annotated[float, typer.Option(help="How long each of the three may take to answer.")] = 5.0,
+) -> None:
+    """Check what Firmhold needs: the three URLs, the topics against the catalogue, timestamp type, clock skew."""
+    from firmhold.doctor import examine  # noqa: PLC0415 - only this command needs all clients
+
+    findings = asyncio.run(examine(_settings_of_tool(), timeout_seconds))
+    for finding in findings:
+        mark = "[green]ok  [/]" if finding.is_good else "[red]FAIL[/]"
+        _console.print(f"{mark} {finding.subject}: {escape(finding.text)}", highlight=False)
+    raise typer.Exit(0 if all(finding.is_good for finding in findings) else 1)
+
+
+if __name__ == "__main__":
+    main()

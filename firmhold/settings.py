@@ -1,0 +1,255 @@
+"""Every setting, from environment variables `FIRMHOLD_*` alone. The table in docs/settings.md is compared with this file."""
+
+import base64
+import binascii
+import secrets
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from topics.catalogue import Catalogue
+from topics.signatures import (
+    GATEWAY_KEY_ID,
+    OUR_PREFIXES,
+    WORKER_KEY_ID,
+    KeyRing,
+    Scope,
+    SigningKey,
+    gateway_key,
+    worker_key,
+)
+
+SIGNING_SECRET_BYTES_MIN = 16
+_SCHEMES = {"postgres": ("postgresql://", "postgres://"), "redis": ("redis://", "rediss://", "unix://")}
+_SIGNING_KEYS = "FIRMHOLD_SIGNING_KEYS"
+
+
+class SettingError(ValueError):
+    """A setting that cannot be right; the message names the variable and says what to set, and shows no secret."""
+
+
+class Settings(BaseSettings):
+    """What a process of Firmhold is told by its environment; names are upper-cased and prefixed with FIRMHOLD_."""
+
+    model_config = SettingsConfigDict(env_prefix="FIRMHOLD_", extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    kafka: Annotated[str, Field(description="Kafka bootstrap servers, host:port, separated by commas")] = (
+        "127.0.0.1:9092"
+    )
+    postgres: Annotated[SecretStr, Field(description="Postgres, postgresql://user:password@host:port/database")] = (
+        SecretStr("postgresql://firmhold@127.0.0.1:5432/firmhold")
+    )
+    redis: Annotated[SecretStr, Field(description="Redis, redis://host:port/database")] = SecretStr(
+        "redis://127.0.0.1:6379/0"
+    )
+    url: Annotated[
+        str, Field(description="Where the gateway is reached from outside; problem types and `seed` use it")
+    ] = "http://127.0.0.1:8080"
+    host: Annotated[str, Field(description="Address that gateway and worker probe listen on")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535, description="Port of the gateway")] = 8080
+    worker_port: Annotated[
+        int, Field(ge=0, le=65535, description="Port of the worker's /healthz and /readyz; 0 takes any")
+    ] = 0
+    worker_id: Annotated[str, Field(description="Name of this worker in logs; empty takes host and process id")] = ""
+
+    secret: Annotated[
+        SecretStr, Field(description="Secret that hold tokens and our own signing keys are derived from")
+    ] = SecretStr("")
+    signing_keys: Annotated[
+        SecretStr,
+        Field(
+            description="Trusted producers: `key id:base64 secret:scope+scope:source prefix`, separated by commas; "
+            "a secret has at least 16 bytes"
+        ),
+    ] = SecretStr("")
+    admin_key: Annotated[SecretStr, Field(description="Bearer key that may define resources")] = SecretStr("")
+
+    redis_prefix: Annotated[str, Field(description="Put before each Redis key")] = "firmhold:"
+    api_keys: Annotated[
+        SecretStr,
+        Field(
+            description="Callers: `account:key:scope+scope`, separated by commas; none at all: everybody is anonymous"
+        ),
+    ] = SecretStr("")
+    topic_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,64}$", description="Put before each topic name")] = (
+        ""
+    )
+    partitions: Annotated[PositiveInt, Field(description="Partitions of each topic when it is created")] = 64
+    replication: Annotated[PositiveInt, Field(description="Replicas of each partition")] = 3
+    command_retention_days: Annotated[PositiveInt, Field(description="Retention of the command topics")] = 7
+    event_retention_days: Annotated[PositiveInt, Field(description="Retention of the event topics")] = 7
+    dead_letter_retention_days: Annotated[PositiveInt, Field(description="Retention of the dead-letter topics")] = 30
+    request_retention_days: Annotated[
+        PositiveInt, Field(description="How long outcomes are kept; an older record is dead-lettered `too_old`")
+    ] = 14
+    consumer_group: Annotated[str, Field(description="Consumer group of the workers, behind the topic prefix")] = (
+        "firmhold-worker"
+    )
+
+    batch_commands_max: Annotated[PositiveInt, Field(description="Commands that one transaction decides at most")] = 500
+    inbox_events_max: Annotated[PositiveInt, Field(description="Records that wait for the batcher at most")] = 2000
+    inbox_bytes_max: Annotated[PositiveInt, Field(description="Bytes of records that wait for the batcher at most")] = (
+        64 * 1024 * 1024
+    )
+    batches_in_flight_max: Annotated[
+        PositiveInt, Field(description="Decided batches that wait for their events to be sent")
+    ] = 2
+    culprits_max: Annotated[
+        PositiveInt, Field(description="Commands an hour that may fail by a fault of ours before the worker stops")
+    ] = 100
+    retry_first_ms: Annotated[PositiveInt, Field(description="First pause before a batch is tried again")] = 50
+    retry_longest_ms: Annotated[PositiveInt, Field(description="Longest pause before a batch is tried again")] = 2_000
+    drain_seconds: Annotated[PositiveFloat, Field(description="How long a stopping process finishes what it began")] = (
+        7.0
+    )
+    session_timeout_seconds: Annotated[
+        PositiveFloat,
+        Field(description="After how long a dead worker's partitions move on (the broker's minimum is 6)"),
+    ] = 10.0
+
+    expiries_max: Annotated[
+        PositiveInt,
+        Field(description="Holds that one transaction expires at most; the sweeper comes again for the rest"),
+    ] = 5_000
+    sweep_seconds: Annotated[
+        float, Field(ge=0, description="Pause between two looks for holds whose time is over; 0 turns the sweeper off")
+    ] = 1.0
+    sweep_again_seconds: Annotated[
+        PositiveFloat,
+        Field(description="After how long an Expire is published again for a resource that still has such holds"),
+    ] = 1.0
+    sweep_resources_max: Annotated[PositiveInt, Field(description="Resources that one look finds at most")] = 1_000
+
+    postgres_connections_max: Annotated[PositiveInt, Field(description="Connections to Postgres of one process")] = 8
+    postgres_lock_timeout_ms: Annotated[PositiveInt, Field(description="Longest wait for a row lock")] = 4_000
+    postgres_statement_timeout_ms: Annotated[PositiveInt, Field(description="Longest statement")] = 8_000
+    postgres_transaction_timeout_ms: Annotated[PositiveInt, Field(description="Longest transaction")] = 15_000
+    postgres_idle_timeout_ms: Annotated[PositiveInt, Field(description="Longest silence within a transaction")] = 4_000
+    redis_timeout_ms: Annotated[PositiveInt, Field(description="Longest wait for Redis before it is done without")] = (
+        100
+    )
+    tombstone_seconds: Annotated[PositiveInt, Field(description="How long an invalidation outlives its write")] = 60
+
+    wait_default_seconds: Annotated[
+        float, Field(ge=0, description="How long an answer is waited for where the client does not say")
+    ] = 2.0
+    wait_max_seconds: Annotated[PositiveFloat, Field(description="Longest wait that a client may prefer")] = 30.0
+    publish_timeout_seconds: Annotated[
+        PositiveFloat,
+        Field(description="How long Kafka may take to acknowledge before the answer is 503, outcome unknown"),
+    ] = 5.0
+    postgres_read_timeout_seconds: Annotated[
+        PositiveFloat, Field(description="How long Postgres may take to answer a read before the answer is 503")
+    ] = 5.0
+    offset_poll_ms: Annotated[
+        PositiveInt, Field(description="Pause between two readings of offsets while somebody polls")
+    ] = 100
+    waiters_max: Annotated[PositiveInt, Field(description="Requests that one gateway lets wait at once")] = 20_000
+    body_bytes_max: Annotated[PositiveInt, Field(description="Longest request body")] = 65_536
+    key_format: Annotated[
+        Literal["any", "uuid"], Field(description="`uuid` refuses idempotency keys that are not UUIDs")
+    ] = "any"
+    retry_after_seconds: Annotated[PositiveInt, Field(description="Retry-After of 202 and 503 answers")] = 1
+    log_format: Annotated[Literal["auto", "json", "console"], Field(description="`auto`: console on a terminal")] = (
+        "auto"
+    )
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Least level that is logged")
+    ] = "INFO"
+
+    @field_validator("host", "url", "kafka")
+    @classmethod
+    def _not_empty(cls, text: str) -> str:
+        if not text.strip():
+            message = "must not be empty"
+            raise ValueError(message)
+        return text.strip()
+
+    @field_validator("postgres", "redis")
+    @classmethod
+    def _is_url(cls, url: SecretStr, info: ValidationInfo) -> SecretStr:
+        """Refuse what is no URL of that server here, where the message cannot show the password in it."""
+        schemes = _SCHEMES[info.field_name or ""]
+        if not url.get_secret_value().startswith(schemes):
+            message = f"must be a URL that begins with {' or '.join(schemes)}"
+            raise ValueError(message)
+        return url
+
+    @model_validator(mode="after")
+    def _outcomes_outlive_records(self) -> Self:
+        """Deduplicate for as long as a record can come again (E-32)."""
+        if self.request_retention_days <= self.command_retention_days:
+            message = (
+                f"FIRMHOLD_REQUEST_RETENTION_DAYS ({self.request_retention_days}) must exceed "
+                f"FIRMHOLD_COMMAND_RETENTION_DAYS ({self.command_retention_days}): "
+                "a record must not outlive the outcome that deduplicates it"
+            )
+            raise ValueError(message)
+        return self
+
+    def installation_secret(self) -> bytes:
+        """Return FIRMHOLD_SECRET; a process without one could not agree with the others, so that is an error."""
+        secret = self.secret.get_secret_value().encode()
+        if not secret:
+            raise SettingError(
+                f"FIRMHOLD_SECRET is not set: give every process the same secret, for example {secrets.token_hex(24)}"
+            )
+        return secret
+
+    def catalogue(self) -> Catalogue:
+        """Return the topics of this installation."""
+        return Catalogue(
+            prefix=self.topic_prefix,
+            partitions=self.partitions,
+            replication=self.replication,
+            command_retention_days=self.command_retention_days,
+            event_retention_days=self.event_retention_days,
+            dead_letter_retention_days=self.dead_letter_retention_days,
+        )
+
+    def key_ring(self) -> KeyRing:
+        """Return the signing keys that a worker trusts: the gateways', and those of FIRMHOLD_SIGNING_KEYS."""
+        secret = self.installation_secret()
+        keys = {GATEWAY_KEY_ID: gateway_key(secret), WORKER_KEY_ID: worker_key(secret)}
+        for number, entry in numbered_entries(_SIGNING_KEYS, self.signing_keys.get_secret_value()):
+            key = _signing_key(number, entry)
+            if key.key_id in keys:
+                raise SettingError(
+                    f"{_SIGNING_KEYS}: the key id of entry {number} is another key's, or ours: give each its own"
+                )
+            keys[key.key_id] = key
+        return KeyRing(keys.values())
+
+
+def numbered_entries(variable: str, text: str) -> list[tuple[int, str]]:
+    """Split a list at its commas and number the entries from 1; one that is set and has no entry is an error."""
+    entries = [(number, entry.strip()) for number, entry in enumerate(text.split(","), start=1) if entry.strip()]
+    if text and not entries:
+        raise SettingError(f"{variable} is set and has no entry: list the keys, or unset it")
+    return entries
+
+
+def _signing_key(number: int, entry: str) -> SigningKey:
+    """Read `key id:base64 secret:scope+scope:source prefix`; a fault names the entry's number, never its text."""
+    try:
+        key_id, secret, scopes, source_prefix = entry.split(":", maxsplit=3)
+        decoded = base64.b64decode(secret, validate=True)
+        key = SigningKey(key_id, decoded, frozenset(Scope(scope) for scope in scopes.split("+")), source_prefix)
+    except (ValueError, binascii.Error):
+        known = ", ".join(scope.value for scope in Scope)
+        raise SettingError(
+            f"{_SIGNING_KEYS}: entry {number} must read "
+            f"`key id:base64 secret:scope+scope:source prefix`, with scopes of {known}"
+        ) from None
+    if len(decoded) < SIGNING_SECRET_BYTES_MIN:
+        raise SettingError(
+            f"{_SIGNING_KEYS}: the secret of entry {number} has fewer than {SIGNING_SECRET_BYTES_MIN} bytes: "
+            f"make one with `openssl rand -base64 32`"
+        )
+    if any(ours.startswith(source_prefix) or source_prefix.startswith(ours) for ours in OUR_PREFIXES):
+        raise SettingError(
+            f"{_SIGNING_KEYS}: entry {number} needs a source prefix of its own: "
+            f"not empty, and not of {' or '.join(OUR_PREFIXES)}, which are ours"
+        )
+    return key
