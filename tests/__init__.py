@@ -1,0 +1,1 @@
+"""All tests; `servers.py` has the real servers they run on."""

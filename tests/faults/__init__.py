@@ -1,0 +1,1 @@
+"""Faults: what must hold when processes die, pause, or lose a server."""

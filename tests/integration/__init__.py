@@ -1,0 +1,1 @@
+"""Tests over the doors that others use, on real servers."""

@@ -1,0 +1,1 @@
+"""The fast, pure tests: no server, no network, no mocks."""

@@ -1,0 +1,156 @@
+"""A ledger that keeps what batches write, in memory, with the checks that Postgres makes.
+
+It reads for a batch what the shell reads (`workers.applying`): holds that are due, named or would be placed, why named
+ones were refused, the live holds of buyers who ask, what is decided of the claims.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from schema.rows import Hold, Pool, Request, Resource, ResourceKey
+from topics.commands import Hold as HoldCommand
+from topics.commands import OfHold
+from topics.identifiers import hold_id_of, request_id_of
+from topics.resources import Counters, HoldStatus
+from topics.signatures import account_of
+from workers.core.batch import Arrived, BatchDecision, Known, decide_batch, fail_one, touched
+from workers.core.kinds.registry import KINDS
+from workers.core.state import State
+
+RETENTION = timedelta(days=14)
+
+
+@dataclass
+class Ledger:
+    """The four tables."""
+
+    resources: dict[ResourceKey, Resource] = field(default_factory=dict)
+    pools: dict[tuple[ResourceKey, str], Pool] = field(default_factory=dict)
+    holds: dict[str, tuple[ResourceKey, Hold]] = field(default_factory=dict)
+    requests: dict[str, Request] = field(default_factory=dict)
+
+    def apply(self, commands: Sequence[Arrived], decided_at: datetime) -> BatchDecision:
+        """Decide a batch on what is kept, and keep what it writes."""
+        states = self._states(commands, decided_at)
+        decision = decide_batch(
+            commands,
+            states=states,
+            known=self._known(commands),
+            kinds=KINDS,
+            decided_at=decided_at,
+            request_retention=RETENTION,
+        )
+        self._write(decision)
+        return decision
+
+    def fail(self, command: Arrived, decided_at: datetime) -> BatchDecision:
+        """Refuse a command as one that made the worker fail, and keep that."""
+        state = self._states([command], decided_at)[command.key]
+        decision = fail_one(
+            command, state=state, known=self._known([command]), decided_at=decided_at, detail="a fault of ours"
+        )
+        self._write(decision)
+        return decision
+
+    def purge(self) -> None:
+        """Forget all outcomes, as the retention of requests does."""
+        self.requests.clear()
+
+    def holds_of(self, key: ResourceKey, status: HoldStatus) -> list[Hold]:
+        """Return the holds of a resource that say so."""
+        return [hold for its, hold in self.holds.values() if its == key and hold.status is status]
+
+    def _states(self, commands: Sequence[Arrived], decided_at: datetime) -> dict[ResourceKey, State]:
+        keys = touched(commands)
+        until = max([decided_at, *(self.resources[key].last_arrived_at for key in keys if key in self.resources)])
+        named = {_named(arrived) for arrived in commands}
+        states = {key: self._state(key, commands, until, named) for key in keys}
+        for hold_id in named:
+            request = None if hold_id is None else self.requests.get(request_id_of(hold_id))
+            if request is None or request.reason is None or request.command != "Hold" or request.key not in states:
+                continue
+            state = states[request.key]
+            if any(arrived.key == request.key and _names(arrived, hold_id) for arrived in commands):
+                state.refused[hold_id_of(request.request_id)] = (account_of(request.source), request.reason)
+        return states
+
+    def _state(self, key: ResourceKey, commands: Sequence[Arrived], until: datetime, named: set[str | None]) -> State:
+        live = self.holds_of(key, HoldStatus.HELD)
+        asking = {getattr(arrived.command, "buyer", None) for arrived in commands if arrived.key == key}
+        state = State(
+            key,
+            self.resources.get(key),
+            {name: pool for (its, name), pool in self.pools.items() if its == key},
+            # As from Postgres: there is no count of a buyer who has none.
+            live_holds_of=dict(Counter(hold.buyer for hold in live if hold.buyer is not None and hold.buyer in asking)),
+        )
+        state.add_holds(
+            hold
+            for its, hold in self.holds.values()
+            if its == key and (hold.hold_id in named or (hold.status is HoldStatus.HELD and hold.expires_at <= until))
+        )
+        return state
+
+    def _known(self, commands: Sequence[Arrived]) -> Known:
+        claims = {arrived.claim for arrived in commands}
+        ids = {arrived.request_id for arrived in commands}
+        owning = {
+            (request.source, request.claim_id): request.request_id
+            for request in self.requests.values()
+            if request.owns_claim and (request.source, request.claim_id) in claims
+        }
+        decided = self.requests.keys() & (ids | set(owning.values()))
+        return Known({request_id: self.requests[request_id].events for request_id in decided}, owning)
+
+    def _write(self, decision: BatchDecision) -> None:
+        for request in decision.requests:
+            assert request.request_id not in self.requests, "a request is stored once"
+            self.requests[request.request_id] = request
+        for key, (expected, resource) in decision.resources.items():
+            assert expected == (self.resources[key].version if key in self.resources else 0), "decided on what stood"
+            self.resources[key] = resource
+        self.pools.update(decision.pools)
+        self.holds.update({hold.hold_id: (key, hold) for key, hold in decision.holds})
+        owners = [(request.source, request.claim_id) for request in self.requests.values() if request.owns_claim]
+        assert len(owners) == len(set(owners)), "the unique index on owned claims"
+        for pool in self.pools.values():
+            assert min(pool.capacity, pool.held, pool.taken) >= 0, "the checks on pools"
+            assert pool.held + pool.taken <= pool.ceiling, "pools_never_oversold"
+
+    def check_sums(self) -> None:
+        """Check that counters are the sums over the pools, and `held` the sum over the live holds.
+
+        And `taken` that over the confirmed ones; and that a ceiling is the capacity, or what is out where that is more.
+        """
+        for key, resource in self.resources.items():
+            pools = [pool for (its, _), pool in self.pools.items() if its == key]
+            free = [pool.capacity - pool.held - pool.taken for pool in pools]
+            assert resource.counters == Counters(
+                capacity=sum(pool.capacity for pool in pools),
+                held=sum(pool.held for pool in pools),
+                taken=sum(pool.taken for pool in pools),
+                remaining=sum(max(0, units) for units in free),
+                oversubscribed_by=sum(max(0, -units) for units in free),
+            )
+            assert all(pool.ceiling == max(pool.capacity, pool.held + pool.taken) for pool in pools)
+            assert resource.counters.held == _claimed(self.holds_of(key, HoldStatus.HELD))
+            assert resource.counters.taken == _claimed(self.holds_of(key, HoldStatus.CONFIRMED))
+            for hold in self.holds_of(key, HoldStatus.CONFIRMED):
+                assert sum(hold.units.values()) == hold.quantity, "what is firm has all its units"
+
+
+def _named(arrived: Arrived) -> str | None:
+    """Return the hold that a command names, or would place."""
+    if isinstance(arrived.command, HoldCommand):
+        return hold_id_of(arrived.request_id)
+    return arrived.command.hold_id if isinstance(arrived.command, OfHold) else None
+
+
+def _names(arrived: Arrived, hold_id: str | None) -> bool:
+    return isinstance(arrived.command, OfHold) and arrived.command.hold_id == hold_id
+
+
+def _claimed(holds: list[Hold]) -> int:
+    return sum(sum(hold.units.values()) for hold in holds)
