@@ -1,6 +1,7 @@
 """Create the topics of the catalogue, and compare the broker with it. Nothing is ever created by writing to it."""
 
-from collections.abc import AsyncIterator, Iterable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -10,6 +11,8 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from topics.catalogue import Catalogue, Topic
 
 _REQUEST_TIMEOUT_MS = 5_000
+_SHOWN_AFTER_SECONDS = 10.0
+_LOOK_AGAIN_SECONDS = 0.02
 
 
 class TopicError(Exception):
@@ -42,7 +45,9 @@ async def create_topics(bootstrap_servers: str, catalogue: Catalogue) -> list[st
             for topic in catalogue.topics()
         ]
         response = await client.create_topics(new)
-        return _created(response.topic_errors)
+        created = _created(response.topic_errors)
+        await _until_shown("the new topics", lambda: _missing(client, catalogue))
+        return created
 
 
 async def settle_topics(bootstrap_servers: str, catalogue: Catalogue) -> list[str]:
@@ -61,11 +66,34 @@ async def settle_topics(bootstrap_servers: str, catalogue: Catalogue) -> list[st
         responses = await client.alter_configs(
             [ConfigResource(ConfigResourceType.TOPIC, topic.name, topic.config()) for topic in other]
         )
-    for code, text, _, name in (resource for response in responses for resource in response.resources):
-        if code:
-            message = f"the broker did not change the settings of topic {name}: {for_code(code).__name__} {text or ''}"
-            raise TopicError(message)
+        for code, text, _, name in (resource for response in responses for resource in response.resources):
+            if code:
+                refused = f"the broker did not change the settings of topic {name}: {for_code(code).__name__}"
+                raise TopicError(f"{refused} {text or ''}")
+        await _until_shown("the new settings", lambda: _unsettled(client, other))
     return [topic.name for topic in other]
+
+
+async def _until_shown(what: str, missing: Callable[[], Awaitable[list[str]]]) -> None:
+    """Wait until the broker shows what its controller accepted; it learns of it a moment later (KRaft), and tells nobody."""
+    try:
+        async with asyncio.timeout(_SHOWN_AFTER_SECONDS):
+            while await missing():
+                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+    except TimeoutError as error:
+        message = f"the broker accepted {what} but did not show them within {_SHOWN_AFTER_SECONDS:g} s"
+        raise TopicError(message) from error
+
+
+async def _missing(client: AIOKafkaAdminClient, catalogue: Catalogue) -> list[str]:
+    wanted = list(catalogue.topics())
+    partitions = await _partitions(client, wanted)
+    return [topic.name for topic in wanted if topic.name not in partitions]
+
+
+async def _unsettled(client: AIOKafkaAdminClient, topics: list[Topic]) -> list[str]:
+    configs = await _configs(client, topics)
+    return [topic.name for topic in topics if _other_settings(topic, configs[topic.name])]
 
 
 def _other_settings(topic: Topic, config: dict[str, str]) -> list[str]:
