@@ -48,6 +48,7 @@ def _settings(kind: Kind, command: commands.DefineResource) -> Settings:
         units_per_hold=command.units_per_hold,
         holds_per_buyer=command.holds_per_buyer,
         title=command.title,
+        sale=kind.sale(command),
     )
 
 
