@@ -173,7 +173,7 @@ async def _read(transaction: Transaction, commands: Sequence[Arrived], expiries_
     live = await transaction.live_holds_of(buyers) if buyers else {}
     states = {key: State(key, resources.get(key), pools.get(key, {})) for key in keys}
     for key, holds_of_resource in holds.items():
-        states[key].add_holds(holds_of_resource)
+        states[key].add(holds_of_resource)
     await _read_refused(transaction, commands, states)
     for (key, buyer), holds_of_buyer in live.items():
         states[key].live_holds_of[buyer] = holds_of_buyer

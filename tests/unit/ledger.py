@@ -86,7 +86,7 @@ class Ledger:
             # As from Postgres: there is no count of a buyer who has none.
             live_holds_of=dict(Counter(hold.buyer for hold in live if hold.buyer is not None and hold.buyer in asking)),
         )
-        state.add_holds(
+        state.add(
             hold
             for its, hold in self.holds.values()
             if its == key and (hold.hold_id in named or (hold.status is HoldStatus.HELD and hold.expires_at <= until))

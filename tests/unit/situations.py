@@ -103,7 +103,7 @@ class Situation:
         counters = Counters(self.pool.capacity, self.pool.held, 0, self.pool.capacity - self.pool.held, 0)
         resource = Resource(7, self.settings, counters, at(0))
         state = State(key, resource, {POOL: self.pool}, live_holds_of=self.live_holds_of, refused=self.refused)
-        state.add_holds([] if self.hold is None else [self.hold])
+        state.add([] if self.hold is None else [self.hold])
         return state
 
     def decide(self, arrived_at: datetime = NOW) -> Decision:

@@ -210,6 +210,14 @@ class Draft:
             self._live_of[hold.buyer] = self._live_of.get(hold.buyer, 0) + step
         self.holds[hold.hold_id] = hold
 
+    def put_order(self, order: Order) -> None:
+        """Create or change an order."""
+        self.orders[order.order_id] = order
+
+    def put_payment(self, payment: Payment) -> None:
+        """Create or change a payment."""
+        self.payments[payment.key] = payment
+
     def next_version(self) -> int:
         """Give the resource its next version: each event that changes it has one of its own."""
         if self.resource is None:
