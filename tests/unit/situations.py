@@ -12,7 +12,8 @@ from topics.commands import Cancel, ChangeHold, Command, Confirm, DefineResource
 from topics.identifiers import hold_id_of
 from topics.resources import Counters, HoldStatus, Settings
 from workers.core.decide import decide
-from workers.core.kinds.slot import POOL, Slot
+from workers.core.kinds.one_pool import POOL
+from workers.core.kinds.slot import Slot
 from workers.core.state import Decision, State
 from workers.core.telling import Ask
 

@@ -197,7 +197,7 @@ def decide_batch(
             state = states[arrived.key]
             arrived_at = arrival(state, arrived.appended_at, decided_at)
             kind = kinds[arrived.key.kind]
-            decision = decide(state, kind, batch.ask(arrived), arrived_at, decided_at, parking)
+            decision = decide(state, kind, batch.ask(arrived), arrived_at, decided_at, parking=parking)
             outcomes.append(Outcome(arrived, batch.keep(arrived, decision, arrived_at), repeated=False))
     return batch.result(outcomes)
 

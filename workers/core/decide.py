@@ -27,7 +27,7 @@ def arrival(state: State, appended_at: datetime, decided_at: datetime) -> dateti
 
 
 def decide(
-    state: State, kind: Kind, ask: Ask, arrived_at: datetime, decided_at: datetime, parking: timedelta = PARKING
+    state: State, kind: Kind, ask: Ask, arrived_at: datetime, decided_at: datetime, *, parking: timedelta = PARKING
 ) -> Decision:
     """Return what the command changes and which events tell of it. Pure: the state is only read.
 

@@ -6,9 +6,12 @@ changing, which may. What is not in the table is refused.
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Final
+from typing import Final, TypeVar
 
 from topics.resources import HoldStatus
+
+_State = TypeVar("_State", bound=Enum)
+_Way = TypeVar("_Way", bound=Enum)
 
 
 class Happening(Enum):
@@ -52,7 +55,7 @@ def diagram() -> str:
     return drawn(NEXT, f"{BEGINS.value}: place")
 
 
-def drawn(table: Mapping[Enum, Mapping[Enum, Enum]], beginning: str) -> str:
+def drawn(table: Mapping[_State, Mapping[_Way, _State]], beginning: str) -> str:
     """Return any such table as a state diagram."""
     lines = ["stateDiagram-v2", f"    [*] --> {beginning}"]
     lines += [

@@ -48,7 +48,7 @@ def record(draft: Draft, ask: Ask, command: commands.RecordPayment, parking: tim
     draft.payment_events.append(_event(draft, ask, command, effect))
     tell_payment(draft, events.PAYMENT_RECORDED, payment, effect, command.event_id, answers=True)
     if order is not None and not mismatches:
-        _follow(draft, order, before, payment, effect, command.status)
+        _follow(draft, order, before, (payment, effect), command.status)
     return None
 
 
@@ -65,7 +65,7 @@ def settle(draft: Draft, order: Order) -> None:
         else:
             judged = _fate(draft, order, parked)
         tell_payment(draft, events.PAYMENT_RECORDED, *judged)
-        _follow(draft, order, parked, *judged, PaymentReport.PAID)
+        _follow(draft, order, parked, judged, PaymentReport.PAID)
     order = draft.order(order.order_id) or order
     if order.status is OrderStatus.PENDING_PAYMENT and order.amount == 0:
         _pay(draft, order)
@@ -85,29 +85,32 @@ def _judge(
     draft: Draft, order: Order | None, before: Payment, command: commands.RecordPayment, *, mismatches: bool
 ) -> _Judged:
     """Return what becomes of the payment, and what the event came to."""
+    if command.status is PaymentReport.PAID:
+        return _paid(draft, order, before, command, mismatches=mismatches)
+    if mismatches:
+        return before, PaymentEffect.RECORDED
+    payment = before
+    if command.status is PaymentReport.REFUNDED:
+        payment = _refunded(order, before, command)
+    elif command.status is PaymentReport.FAILED:
+        status = NEXT_OF_PAYMENT[before.status].get(PaymentHappening.FAIL, before.status)
+        payment = replace(before, status=status, currency=before.currency or command.currency)
+    if payment == before and PaymentHappening.PAY not in NEXT_OF_PAYMENT[before.status]:
+        return before, PaymentEffect.IGNORED
+    return payment, PaymentEffect.PARKED if order is None else PaymentEffect.RECORDED
+
+
+def _paid(
+    draft: Draft, order: Order | None, before: Payment, command: commands.RecordPayment, *, mismatches: bool
+) -> _Judged:
     ways = NEXT_OF_PAYMENT[before.status]
-    quietly = PaymentEffect.RECORDED if order is not None else PaymentEffect.PARKED
-    match command.status:
-        case PaymentReport.PAID:
-            if PaymentHappening.PAY not in ways:
-                return before, PaymentEffect.IGNORED
-            happening = PaymentHappening.MISMATCH if mismatches else PaymentHappening.PAY
-            payment = replace(before, status=ways[happening], amount=command.amount, currency=command.currency)
-            if mismatches:
-                return payment, PaymentEffect.MISMATCHED
-            return (payment, quietly) if order is None else _fate(draft, order, payment)
-        case _ if mismatches:
-            return before, PaymentEffect.RECORDED
-        case PaymentReport.REFUNDED:
-            payment = _refunded(order, before, command)
-            return payment, PaymentEffect.IGNORED if payment == before else quietly
-        case PaymentReport.FAILED if PaymentHappening.FAIL in ways:
-            currency = command.currency or before.currency
-            return replace(before, status=ways[PaymentHappening.FAIL], currency=currency), quietly
-        case PaymentReport.FAILED if PaymentHappening.PAY not in ways:
-            return before, PaymentEffect.IGNORED
-        case _:
-            return before, quietly
+    if PaymentHappening.PAY not in ways:
+        return before, PaymentEffect.IGNORED
+    happening = PaymentHappening.MISMATCH if mismatches else PaymentHappening.PAY
+    payment = replace(before, status=ways[happening], amount=command.amount, currency=command.currency)
+    if mismatches:
+        return payment, PaymentEffect.MISMATCHED
+    return (payment, PaymentEffect.PARKED) if order is None else _fate(draft, order, payment)
 
 
 def _fate(draft: Draft, order: Order, payment: Payment) -> _Judged:
@@ -127,10 +130,9 @@ def _is_enough(order: Order, payment: Payment) -> bool:
     return order.status in _ENDED and order.ended_by is not EndedBy.REQUEST and net(payment) >= order.amount
 
 
-def _follow(
-    draft: Draft, order: Order, before: Payment, payment: Payment, effect: PaymentEffect, report: PaymentReport
-) -> None:
+def _follow(draft: Draft, order: Order, before: Payment, judged: _Judged, report: PaymentReport) -> None:
     """Let the order follow its payment."""
+    payment, effect = judged
     match report:
         case PaymentReport.PAID if effect is PaymentEffect.COUNTED:
             if order.status is not OrderStatus.PENDING_PAYMENT:
@@ -216,8 +218,9 @@ def _has_failed(order: Order, payment: Payment) -> bool:
 
 
 def _mismatches(order: Order | None, payment: Payment, amount: int | None, currency: str | None) -> bool:
-    """Tell whether an amount is none, or one of another currency than the order's (or, before that comes, the payment's)."""
-    expected = payment.currency if order is None else order.currency
+    """Tell whether an amount is none, or one of another currency than the order's (or, before that comes, than was paid)."""
+    paid_in = payment.currency if payment.status is PaymentStatus.PAID else None
+    expected = paid_in if order is None else order.currency
     return (amount is not None and amount <= 0) or (expected is not None and currency not in {None, expected})
 
 

@@ -45,7 +45,7 @@ class Decision:
 Timed = Hold | Order | Payment
 """What may have a deadline."""
 
-_Filed = tuple[datetime, int, tuple[str, ...]]
+_Name = tuple[int, str] | tuple[int, str, str, str]
 
 
 @dataclass(slots=True)
@@ -64,7 +64,7 @@ class State:
     refused: dict[str, tuple[str, str]] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
     payments: dict[str, dict[PaymentKey, Payment]] = field(default_factory=dict)
-    _by_expiry: list[_Filed] = field(default_factory=list)
+    _by_expiry: list[tuple[datetime, _Name]] = field(default_factory=list)
 
     def add(self, rows: Iterable[Timed]) -> None:
         """Take in holds, orders and payments as they are stored."""
@@ -74,11 +74,11 @@ class State:
     def due(self, arrived_at: datetime) -> list[Timed]:
         """Return what has a deadline `<= arrived_at`, in the order of the deadlines."""
         due = []
-        for filed in self._by_expiry:
-            if filed[0] > arrived_at:
+        for due_at, name in self._by_expiry:
+            if due_at > arrived_at:
                 break
-            row = self._row(filed)
-            if deadline(row) == filed[0]:
+            row = self._row(name)
+            if deadline(row) == due_at:
                 due.append(row)
         return due
 
@@ -90,35 +90,38 @@ class State:
             self._count(self.holds.get(hold.hold_id), -1)
             self._count(hold, +1)
             self._put(hold)
-        for row in (*decision.orders.values(), *decision.payments.values()):
-            self._put(row)
+        self.add(decision.orders.values())
+        self.add(decision.payments.values())
         self._forget_ended()
 
     def _put(self, row: Timed) -> None:
         before: Timed | None
+        filed: _Name
         match row:
             case Hold():
-                before, rank, name = self.holds.get(row.hold_id), 0, (row.hold_id,)
+                before, filed = self.holds.get(row.hold_id), (0, row.hold_id)
                 self.holds[row.hold_id] = row
             case Order():
-                before, rank, name = self.orders.get(row.order_id), 1, (row.order_id,)
+                before, filed = self.orders.get(row.order_id), (1, row.order_id)
                 self.orders[row.order_id] = row
-            case Payment():
+            case _:
                 payments = self.payments.setdefault(row.order_id, {})
-                before, rank, name = payments.get(row.key), 2, (row.order_id, *row.key)
+                before, filed = payments.get(row.key), (2, row.order_id, *row.key)
                 payments[row.key] = row
         due_at = deadline(row)
         if due_at is not None and (before is None or deadline(before) != due_at):
-            insort(self._by_expiry, (due_at, rank, name))
+            insort(self._by_expiry, (due_at, filed))
 
-    def _row(self, filed: _Filed) -> Timed:
-        """Return what is filed there, as it is now."""
-        match filed[2]:
-            case (order_id, provider, payment_id):
+    def _row(self, name: _Name) -> Timed:
+        """Return what is filed by that name, as it is now."""
+        match name:
+            case (0, hold_id):
+                return self.holds[hold_id]
+            case (1, order_id):
+                return self.orders[order_id]
+            case (_, order_id, *key):
+                provider, payment_id = key
                 return self.payments[order_id][provider, payment_id]
-            case (name,):
-                return self.orders[name] if filed[1] else self.holds[name]
-        raise AssertionError(filed)
 
     def _count(self, hold: Hold | None, step: int) -> None:
         if hold is not None and hold.buyer is not None and hold.status is HoldStatus.HELD:
@@ -127,8 +130,8 @@ class State:
     def _forget_ended(self) -> None:
         """Drop the expired from the front, so that `due` never walks over them twice."""
         ended = 0
-        for filed in self._by_expiry:
-            if deadline(self._row(filed)) == filed[0]:
+        for due_at, name in self._by_expiry:
+            if deadline(self._row(name)) == due_at:
                 break
             ended += 1
         del self._by_expiry[:ended]
