@@ -148,7 +148,7 @@ class RequestRefused(msgspec.Struct, frozen=True, kw_only=True):
     arrived_at: datetime
     decided_at: datetime
     counters: Counters | None = None
-    order_id: str | None = None
+    order_id: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class RecordRejected(msgspec.Struct, frozen=True, kw_only=True):

@@ -44,7 +44,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     units_per_hold: int | None = None
     holds_per_buyer: int | None = None
     title: str | None = None
-    sale: Sale | None = None
+    sale: Sale | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def terms(self) -> Sale | None:
+        """On what terms its holds become orders, None where they do not."""
+        return None if self.sale is msgspec.UNSET else self.sale
 
 
 class Counters(msgspec.Struct, frozen=True):

@@ -356,6 +356,10 @@ def test_every_other_field_is_part_of_what_is_asked() -> None:
         "units_per_hold": 1,
         "holds_per_buyer": 1,
         "title": "t",
+        "price": 1,
+        "currency": "USD",
+        "name": "n",
+        "payment_seconds": 1,
     }
     for type_name, fields in (("Hold", holds_asked), ("DefineResource", definitions_asked)):
         assert fields.keys() | commands.NOT_FINGERPRINTED >= set(commands.COMMANDS[type_name].__struct_fields__)

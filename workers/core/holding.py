@@ -34,7 +34,7 @@ def place(draft: Draft, kind: Kind, ask: Ask, command: commands.Hold) -> No | No
     resource = draft.resource
     if resource is None:
         return no_resource(command.resource_id)
-    settings, sale = resource.settings, resource.settings.sale
+    settings, sale = resource.settings, resource.settings.terms
     claims = kind.claims(command)
     quantity = sum(claims.values())
     price = None if sale is None else sale.price

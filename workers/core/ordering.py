@@ -31,7 +31,7 @@ def place(draft: Draft, kind: Kind, ask: Ask, command: commands.PlaceOrder) -> N
     no = None if hold.units else take(draft, units)
     if no is not None:
         return no
-    sale = holding.existing(draft).settings.sale
+    sale = holding.existing(draft).settings.terms
     if sale is None or hold.unit_price is None or hold.currency is None:
         message = f"the hold {hold.hold_id} was granted without a price"
         raise AssertionError(message)

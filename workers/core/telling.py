@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
+
 from schema.rows import Hold
 from topics import commands, events
 from workers.core.state import Draft, Fact, view
@@ -45,7 +47,7 @@ def refuse(draft: Draft, ask: Ask, no: No) -> None:
         arrived_at=draft.arrived_at,
         decided_at=draft.decided_at,
         counters=None if draft.resource is None else draft.counters(),
-        order_id=no.order_id,
+        order_id=no.order_id or msgspec.UNSET,
     )
     draft.facts.append(Fact(events.REQUEST_REFUSED, draft.version(), answers=True, data=data))
 
