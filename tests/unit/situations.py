@@ -149,25 +149,26 @@ def situation(name: str) -> Situation:
     """Return the situation of a command: each asks for all that a command of its type may ask for."""
     match name:
         case "Hold":
-            return Situation(Hold(resource_id="r", quantity=2, buyer="ann"))
+            its = Situation(Hold(resource_id="r", quantity=2, buyer="ann"))
         case "DefineResource":
-            return Situation(DefineResource(resource_id="r", capacity=1, if_version=7))
+            its = Situation(DefineResource(resource_id="r", capacity=1, if_version=7))
         case "Confirm":
-            return Situation(Confirm(resource_id="r", hold_id=HOLD))
+            its = Situation(Confirm(resource_id="r", hold_id=HOLD))
         case "Cancel":
-            return Situation(Cancel(resource_id="r", hold_id=HOLD), claimed=1)
+            its = Situation(Cancel(resource_id="r", hold_id=HOLD), claimed=1)
         case "Extend":
-            return Situation(Extend(resource_id="r", hold_id=HOLD, seconds=600), claimed=1)
+            its = Situation(Extend(resource_id="r", hold_id=HOLD, seconds=600), claimed=1)
         case "ChangeHold":
-            return Situation(ChangeHold(resource_id="r", hold_id=HOLD, quantity=2), claimed=1)
+            its = Situation(ChangeHold(resource_id="r", hold_id=HOLD, quantity=2), claimed=1)
         case "PlaceOrder":
-            return _sale(PlaceOrder(resource_id="r", hold_id=HOLD))
+            its = _sale(PlaceOrder(resource_id="r", hold_id=HOLD))
         case "CancelOrder":
-            return _sale(CancelOrder(resource_id="r", order_id=ORDER), ordered=True)
+            its = _sale(CancelOrder(resource_id="r", order_id=ORDER), ordered=True)
         case "RecordPayment":
-            return _sale(PAYMENT, ordered=True)
+            its = _sale(PAYMENT, ordered=True)
         case _:
             raise AssertionError(name)
+    return its
 
 
 def _sale(command: Command, *, ordered: bool = False) -> Situation:
