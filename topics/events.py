@@ -118,7 +118,7 @@ class PaymentRecorded(msgspec.Struct, frozen=True, kw_only=True):
 class RefundRequired(msgspec.Struct, frozen=True, kw_only=True):
     """Money is to be given back, by whoever does that: told once for a payment, the event's id derives from it.
 
-    `amount` is None where nobody said how much was paid: then all of it.
+    `amount` is None where nobody said how much was paid: then all that is left of it.
     """
 
     resource_id: str

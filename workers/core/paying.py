@@ -110,19 +110,29 @@ def _paid(
     payment = replace(before, status=ways[happening], amount=command.amount, currency=command.currency)
     if mismatches:
         return payment, PaymentEffect.MISMATCHED
-    return (payment, PaymentEffect.PARKED) if order is None else _fate(draft, order, payment)
+    if order is not None:
+        return _fate(draft, order, payment)
+    return (payment if payment.amount is None else _unless_refunded(payment)), PaymentEffect.PARKED
 
 
 def _fate(draft: Draft, order: Order, payment: Payment) -> _Judged:
     """Decide of money that is there whether its order counts it."""
     amount = order.amount if payment.amount is None else payment.amount
-    payment = replace(payment, amount=amount, currency=order.currency, parked_until=None)
-    if net(payment) <= 0:
-        return replace(payment, status=NEXT_OF_PAYMENT[payment.status][PaymentHappening.REFUND]), PaymentEffect.RECORDED
+    payment = _unless_refunded(replace(payment, amount=amount, currency=order.currency, parked_until=None))
+    if payment.status is not PaymentStatus.PAID:
+        return payment, PaymentEffect.RECORDED
     if order.status is OrderStatus.PENDING_PAYMENT or (_is_enough(order, payment) and lack(draft, order.units) is None):
         return payment, PaymentEffect.COUNTED
     required = NEXT_OF_PAYMENT[payment.status][PaymentHappening.REQUIRE_REFUND]
     return replace(payment, status=required), PaymentEffect.REFUND_REQUIRED
+
+
+def _unless_refunded(payment: Payment) -> Payment:
+    """Return the payment, refunded if all of it went back before it was heard of."""
+    if net(payment) > 0:
+        return payment
+    status = NEXT_OF_PAYMENT[payment.status][PaymentHappening.REFUND]
+    return replace(payment, status=status, refunded_amount=payment.amount or 0)
 
 
 def _is_enough(order: Order, payment: Payment) -> bool:
@@ -184,11 +194,11 @@ def _refunded(order: Order | None, before: Payment, command: commands.RecordPaym
     status = NEXT_OF_PAYMENT[before.status].get(PaymentHappening.REFUND)
     if status is None:
         return payment
-    refunded = max(before.refunded_amount, before.amount or 0 if command.amount is None else command.amount)
-    if before.amount is not None:
-        refunded = min(refunded, before.amount)
-    if command.amount is not None and refunded != before.amount:
+    whole = before.amount if PaymentHappening.PAY not in NEXT_OF_PAYMENT[before.status] else None
+    refunded = max(before.refunded_amount, whole or 0 if command.amount is None else command.amount)
+    if command.amount is not None and (whole is None or refunded < whole):
         return replace(payment, refunded_amount=refunded)
+    refunded = refunded if whole is None else whole
     return replace(payment, status=status, refunded_amount=refunded, parked_until=None)
 
 
