@@ -11,6 +11,7 @@ from tests.unit.ledger import Ledger
 from topics import events
 from topics.commands import RecordPayment
 from topics.events import RefundRequired, Stored
+from topics.identifiers import refund_id
 from topics.orders import OrderStatus, PaymentReport, PaymentStatus
 
 Name = tuple[str, str]
@@ -46,7 +47,7 @@ class Money:
             if isinstance(data, RefundRequired):
                 name = data.provider, data.payment_id
                 assert event.id not in self.required, "a refund is required once"
-                assert name not in self.required.values(), "two ids of one payment"
+                assert event.id == refund_id("product", data.resource_id, *name)
                 self.required[event.id] = name
 
     def left(self, name: Name) -> int:
