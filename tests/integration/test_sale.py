@@ -4,140 +4,35 @@ Nothing of the engine knows that these are no slots but the kind itself; so what
 """
 
 import asyncio
-import base64
 import uuid
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import asyncpg
 import msgspec
 import pytest
 import pytest_asyncio
-from aiokafka import ConsumerRecord
 
 from schema.connections import Timeouts, lazy_pool
 from schema.reads import Reads
 from schema.rows import ResourceKey
-from tests.installation import Installation, eventually, installation
+from tests.installation import eventually, installation
 from tests.integration.expectations import fresh, headers_of
 from tests.servers import Urls
-from topics import events, signatures
-from topics.cloudevents import Envelope
-from topics.cloudevents import encode as encode_headers
+from tests.till import BANK, PARTNER, SHOP, SIGNING_KEYS, Till, paid
+from topics import events
 from topics.commands import (
     CancelOrder,
-    Command,
-    DefineResource,
-    Hold,
     PlaceOrder,
-    RecordPayment,
-    encode,
     fingerprint,
 )
-from topics.identifiers import hold_id_of, order_id_of, refund_id, request_id
-from topics.orders import OrderStatus, PaymentReport, PaymentStatus
-from topics.producer import Record, ResilientProducer
-from topics.record import command_record
+from topics.identifiers import order_id_of, refund_id, request_id
+from topics.orders import OrderStatus, PaymentStatus
+from topics.producer import ResilientProducer
 from topics.resources import HoldStatus
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-SECRET = b"a secret of sixteen bytes or more"
-SHOP = "gateway/alice"
-BANK = signatures.SigningKey("bank", SECRET, frozenset({signatures.Scope.PAYMENT}), "bank/")
-PARTNER = signatures.SigningKey("partner", SECRET, frozenset({signatures.Scope.HOLD}), "partner/")
 PARKED_SECONDS = 2
-SIGNING_KEYS = ",".join(
-    f"{key.key_id}:{base64.b64encode(SECRET).decode()}:{scope}:{key.source_prefix}"
-    for key, scope in ((BANK, "payment"), (PARTNER, "hold"))
-)
 ENVIRONMENT = {"FIRMHOLD_SIGNING_KEYS": SIGNING_KEYS, "FIRMHOLD_PARKED_PAYMENT_SECONDS": str(PARKED_SECONDS)}
-
-
-@dataclass
-class Till:
-    """Who sends commands of products, and reads what became of them."""
-
-    site: Installation
-    producer: ResilientProducer
-
-    def record(self, command: Command, source: str, command_id: str, key: signatures.SigningKey | None) -> Record:
-        """Return the record of a command, signed or not."""
-        topic = self.site.settings.catalogue().commands("product")
-        if key is not None:
-            return command_record(topic, "product", command, source=source, command_id=command_id, signing_key=key)
-        envelope = Envelope(type=type(command).__name__, source=source, id=command_id, data=encode(command))
-        return Record(topic, command.resource_id.encode(), envelope.data, encode_headers(envelope, "commands"))
-
-    async def ask(self, command: Command, command_id: str = "") -> str:
-        """Send a command as the shop; return the id of its request. What it sends waits for its outcome."""
-        command_id = command_id or uuid.uuid4().hex
-        gateway = signatures.gateway_key(self.site.settings.installation_secret())
-        await self.producer.send_all([self.record(command, SHOP, command_id, gateway)])
-        await self.caused_by(command_id)
-        return request_id("product", command.resource_id, SHOP, command_id, fingerprint("product", command))
-
-    async def say(self, payment: RecordPayment, times: int = 1) -> list[str]:
-        """Send what a provider says, signed, so many times; return the types of the events that it caused."""
-        command_id = f"{payment.provider}/{payment.event_id}"
-        await self.producer.send_all([self.record(payment, "bank/webhook", command_id, BANK)] * times)
-        return [headers_of(event)["ce_type"] for event in await self.caused_by(command_id)]
-
-    async def told(self) -> list[ConsumerRecord]:
-        """Return all events of products."""
-        return await self.site.records(self.site.settings.catalogue().events("product"))
-
-    async def caused_by(self, command_id: str) -> list[ConsumerRecord]:
-        """Return the events that a command caused, as soon as it is answered."""
-
-        async def answered() -> list[ConsumerRecord]:
-            return [event for event in await self.told() if headers_of(event).get("ce_causationid") == command_id]
-
-        found: list[ConsumerRecord] = await eventually(answered, what=f"an answer to {command_id}")
-        await eventually(self.all_is_decided, what="the rest of the answer")
-        return [event for event in await self.told() if headers_of(event).get("ce_causationid") == command_id] or found
-
-    async def all_is_decided(self) -> bool:
-        """Tell whether every record is acknowledged: then its events were sent."""
-        return await self.site.lag(self.site.settings.catalogue().commands("product")) == 0
-
-    async def order(self, *, stock: int = 1, payment_seconds: int = 900, price: int = 500) -> tuple[str, str]:
-        """Define a product, hold one of it and place an order; return the ids of product and order."""
-        shoe = fresh("shoe")
-        await self.define(shoe, stock, payment_seconds, price)
-        return shoe, order_id_of(await self.ask(PlaceOrder(resource_id=shoe, hold_id=await self.hold(shoe))))
-
-    async def define(self, shoe: str, stock: int = 1, payment_seconds: int = 900, price: int = 500) -> None:
-        """Define a product."""
-        sale = DefineResource(
-            resource_id=shoe, capacity=stock, price=price, currency="EUR", payment_seconds=payment_seconds
-        )
-        await self.ask(sale)
-
-    async def hold(self, shoe: str) -> str:
-        """Hold one unit; return the id of the hold."""
-        return hold_id_of(await self.ask(Hold(resource_id=shoe)))
-
-    async def status(self, order_id: str) -> OrderStatus:
-        """Return the state of an order, by the database."""
-        async with self.site.database() as database:
-            return OrderStatus(await database.fetchval("select status from orders where order_id = $1", order_id))
-
-    async def stands(self, order_id: str, status: OrderStatus) -> None:
-        """Wait until an order is in a state."""
-
-        async def does() -> bool:
-            return await self.status(order_id) is status
-
-        await eventually(does, seconds=10, what=f"{order_id} {status}")
-
-    async def refunds_of(self, shoe: str) -> list[str]:
-        """Return the ids of the refunds that were required for a product, copies too."""
-        return [
-            headers_of(event)["ce_id"]
-            for event in await self.told()
-            if event.key == shoe.encode() and headers_of(event)["ce_type"] == events.REFUND_REQUIRED
-        ]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -148,23 +43,6 @@ async def till(servers: Urls, module_postgres_url: str, logs: Path) -> AsyncIter
         producer = ResilientProducer(site.urls.kafka, client_id="tests")
         yield Till(site, producer)
         await producer.stop()
-
-
-def paid(
-    shoe: str, order_id: str, amount: int | None = 500, status: PaymentReport = PaymentReport.PAID
-) -> RecordPayment:
-    """Return a payment under names of its own."""
-    name = uuid.uuid4().hex
-    return RecordPayment(
-        resource_id=shoe,
-        order_id=order_id,
-        provider="bank",
-        payment_id=f"p-{name}",
-        event_id=f"e-{name}",
-        status=status,
-        amount=amount,
-        currency="EUR",
-    )
 
 
 async def test_from_hold_to_paid(till: Till) -> None:
