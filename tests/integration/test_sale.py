@@ -111,8 +111,8 @@ async def test_e36_a_payment_that_is_said_ten_times(till: Till) -> None:
 async def test_r12_e32_a_payment_said_again_when_its_request_is_purged(till: Till) -> None:
     """It is answered from its row; so is an order that is asked for again.
 
-    Seen to fail (a second order, `hold_used`) without `ordering.placed_before`, and (recorded twice: CHECK and internal_error)
-    without `paying.recorded_before`.
+    Seen to fail (a second order, `hold_used`) without `ordering.placed_before`, and (tried for ever) without
+    `paying.recorded_before`.
     """
     shoe = fresh("shoe")
     await till.define(shoe)
