@@ -236,7 +236,6 @@ async def _read_orders(
     """Read orders and payments where commands ask for them, or where some are over; most batches have none of either."""
     named = {order_id for arrived in commands if (order_id := _named_order(arrived)) is not None}
     keys = {arrived.key for arrived in commands if _named_order(arrived) is not None} | {*due.keys}
-    keys |= {key for key in states if KINDS[key.kind].takes_orders}
     if not keys:
         return
     for key, row in await transaction.orders(keys, due.until, named, _share(due.expiries_max, states)):

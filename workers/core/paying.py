@@ -137,7 +137,7 @@ def _unless_refunded(payment: Payment) -> Payment:
 
 def _is_enough(order: Order, payment: Payment) -> bool:
     """Tell whether a payment would bring an order back that ended without having been called off."""
-    return order.status in _ENDED
+    return order.status in _ENDED and order.ended_by is not EndedBy.REQUEST and net(payment) >= order.amount
 
 
 def _follow(draft: Draft, order: Order, before: Payment, judged: _Judged, report: PaymentReport) -> None:
