@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from tests.unit.ledger import Ledger
 from topics import events
 from topics.commands import RecordPayment
-from topics.events import RefundRequired, Stored
+from topics.events import OrderChanged, RefundRequired, Stored
 from topics.identifiers import refund_id
 from topics.orders import OrderStatus, PaymentReport, PaymentStatus
 
@@ -27,6 +27,7 @@ class Money:
     taken: dict[Name, int] = field(default_factory=dict)
     returned: dict[Name, int] = field(default_factory=lambda: defaultdict(int))
     required: dict[str, Name] = field(default_factory=dict)
+    is_called_off: bool = False
 
     def hear(self, said: RecordPayment) -> None:
         """Write down what a provider said; the first amount that it took counts, and the most that it gave back."""
@@ -44,6 +45,9 @@ class Money:
         """Write down which refunds are required: each once, by an event whose id is that of its payment."""
         for event in told:
             data = events.decode_data(event.type, bytes(event.data))
+            if isinstance(data, OrderChanged) and event.type in {events.ORDER_PAID, events.ORDER_RECOVERED}:
+                assert data.order.counted >= data.order.amount, "paid with too little"
+                assert not self.is_called_off, "what is called off never comes back"
             if isinstance(data, RefundRequired):
                 name = data.provider, data.payment_id
                 assert event.id not in self.required, "a refund is required once"

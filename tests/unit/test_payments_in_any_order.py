@@ -149,6 +149,7 @@ def do_beside(shop: Shop, step: str) -> None:
             shop.send(Expire(resource_id="shoe"))
         case "call off":
             shop.send(CancelOrder(resource_id="shoe", order_id=ORDER_ID))
+            shop.money.is_called_off = ORDER_ID in shop.ledger.orders
         case "another hold":
             shop.send(Hold(resource_id="shoe"))
         case "give it back" if others:
