@@ -48,5 +48,9 @@ async def test_not_at_all(alice: Person, bob: Person) -> None:
     hold = await alice.hold(slot)
     assert outcome(await alice.cancels(hold)) == (200, "cancelled")
     assert outcome(await bob.hold(slot)) == (201, "held")
-    for late in (await alice.confirms(hold), await alice.extends(hold, seconds=9), await alice.changes(hold, quantity=2)):
+    for late in (
+        await alice.confirms(hold),
+        await alice.extends(hold, seconds=9),
+        await alice.changes(hold, quantity=2),
+    ):
         assert outcome(late) == (409, "hold_cancelled")

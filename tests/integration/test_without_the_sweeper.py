@@ -4,17 +4,18 @@ A broker's clock cannot be made to step here (R-1): a producer cannot set LogApp
 tests/unit/test_scenarios_of_time.py.
 """
 
+import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from tests.acceptance.people import Person, open_slot, outcome, person
-from tests.installation import BOB_KEY, Installation, Reply, eventually, installation
+from tests.installation import BOB_KEY, Installation, Process, Reply, eventually, installation
 from tests.integration.expectations import caused_by, events_of, headers_of, sleeping
 from tests.servers import Urls
 from topics import signatures
@@ -69,9 +70,7 @@ async def give(running: Installation, command: Command, source: str) -> tuple[st
     secret, command_id = running.settings.installation_secret(), str(uuid.uuid4())
     key = signatures.worker_key(secret) if isinstance(command, Expire) else signatures.gateway_key(secret)
     async with running.producer() as upstream:
-        (place,) = await upstream.send(
-            upstream.record(command, source=source, command_id=command_id, signing_key=key)
-        )
+        (place,) = await upstream.send(upstream.record(command, source=source, command_id=command_id, signing_key=key))
     return command_id, place
 
 
@@ -80,9 +79,30 @@ async def expire(running: Installation, slot: str) -> str:
     return (await give(running, Expire(resource_id=slot), "worker/tests"))[0]
 
 
-async def later(client: Person, slot: str) -> Reply:
-    """Look for a hold's outcome behind all that lies in the log of this slot."""
-    return await client.hold(slot, quantity=1_000)
+async def confirm(running: Installation, hold: Reply) -> tuple[str, Acknowledgement]:
+    """Write Alice's confirm of a hold, as her gateway would, without waiting; return its id and where it lies."""
+    command = Confirm(resource_id=hold.body["slot_id"], hold_id=hold.body["id"])
+    return await give(running, command, "gateway/alice")
+
+
+async def reason_or_type(running: Installation, command_id: str) -> str:
+    """Return why a command was refused, or else the type of its answer."""
+    event = (await caused_by(running, command_id))[-1]
+    return json.loads(event.value or b"{}").get("reason") or headers_of(event)["ce_type"]
+
+
+async def all_is_decided(running: Installation) -> None:
+    """Wait until the workers are past all that lies in the log, without giving a command that would touch a slot."""
+
+    async def nothing_left() -> bool:
+        return await running.lag(running.settings.catalogue().commands("slot")) == 0
+
+    await eventually(nothing_left, what="the log is worked off")
+
+
+def worker_of(running: Installation) -> Process:
+    """Return the worker that runs now."""
+    return next(one for one in reversed(running.processes) if one.log.name.startswith("worker"))
 
 
 async def test_e11_confirm_after_the_end(alice: Person, running: Installation) -> None:
@@ -108,3 +128,94 @@ async def test_e12_the_unit_is_free_at_once(alice: Person, bob: Person, running:
     await alice.define(slot, 1)
     assert [outcome(await bob.hold(slot)) for _ in range(2)] == [(201, "held"), (409, "sold_out")]
     assert await rows(running, slot) == [("expired", 1, 0), ("held", 1, 0)]
+
+
+async def test_e13_confirm_then_expire(alice: Person, running: Installation) -> None:
+    """In one backlog a confirm in time and an Expire behind the end: it is sold, and the expiry finds nothing.
+
+    Fails if a deadline is judged when the command is decided.
+    """
+    slot = await open_slot(alice, 1, hold_seconds=1)
+    hold = await alice.hold(slot)
+    async with sleeping(worker_of(running)):
+        confirmed, _ = await confirm(running, hold)
+        await alice.waits_for_the_end_of(hold)
+        await expire(running, slot)
+    await all_is_decided(running)
+    assert await reason_or_type(running, confirmed) == "hold.confirmed"
+    assert (await rows(running, slot), await ends(running, slot)) == ([("confirmed", 0, 1)], [])
+
+
+async def test_e13_expire_then_confirm(alice: Person, bob: Person, running: Installation) -> None:
+    """The other way round: it is free, the confirm is refused, and the unit is somebody else's."""
+    slot = await open_slot(alice, 1, hold_seconds=1)
+    hold = await alice.hold(slot)
+    await alice.define(slot, 1)
+    async with sleeping(worker_of(running)):
+        await alice.waits_for_the_end_of(hold)
+        await expire(running, slot)
+        refused, _ = await confirm(running, hold)
+    assert outcome(await bob.hold(slot)) == (201, "held")
+    assert await reason_or_type(running, refused) == "hold_expired"
+    assert await rows(running, slot) == [("expired", 1, 0), ("held", 1, 0)]
+    assert await ends(running, slot) == [hold.body["id"]]
+
+
+async def test_e14_at_the_very_instant(alice: Person, running: Installation) -> None:
+    """A confirm that the log took at the instant of expiry is too late; a thousandth of a second before, it is not.
+
+    Fails if `due` asks for `<`, or if the log's time is rounded on its way.
+    """
+    slot = await open_slot(alice, 2)
+    holds = [await alice.hold(slot) for _ in range(2)]
+    async with sleeping(worker_of(running)):
+        given = [await confirm(running, hold) for hold in holds]
+        async with running.database() as database:
+            for hold, (_, place), more_ms in zip(holds, given, (0, 1), strict=True):
+                await database.execute(
+                    "update holds set expires_at = to_timestamp($2::numeric / 1000) where hold_id = $1",
+                    hold.body["id"],
+                    place.timestamp_ms + more_ms,
+                )
+    answers = [await reason_or_type(running, command_id) for command_id, _ in given]
+    assert answers == ["hold_expired", "hold.confirmed"]
+    assert await rows(running, slot) == [("expired", 0, 1), ("confirmed", 0, 1)]
+
+
+async def test_e15_r9_an_expire_too_early_and_two_at_once(alice: Person, running: Installation) -> None:
+    """An Expire that comes early releases nothing, and the next one is obeyed; of two, one finds something to do.
+
+    Fails if an Expire ends what is not over.
+    """
+    slot = await open_slot(alice, 1, hold_seconds=1)
+    hold = await alice.hold(slot)
+    await expire(running, slot)
+    await all_is_decided(running)
+    assert (await rows(running, slot), await ends(running, slot)) == ([("held", 1, 0)], [])
+
+    await alice.waits_for_the_end_of(hold)
+    for _ in range(2):
+        await expire(running, slot)
+    await all_is_decided(running)
+    assert (await rows(running, slot), await ends(running, slot)) == ([("expired", 0, 0)], [hold.body["id"]])
+
+
+async def test_e19_the_worker_was_down(alice: Person, running: Installation) -> None:
+    """Of its backlog a confirm that came in time is honoured, one that came late is not, a hold lives its full life.
+
+    Fails if a lifetime starts on arrival, or if a deadline is judged when the command is decided.
+    """
+    slot = await open_slot(alice, 3, hold_seconds=2)
+    in_time, too_late = [await alice.hold(slot) for _ in range(2)]
+    await worker_of(running).stop()
+    honoured, _ = await confirm(running, in_time)
+    waiting = asyncio.create_task(alice.hold(slot))
+    await alice.waits_for_the_end_of(too_late)
+    refused, _ = await confirm(running, too_late)
+    restarted_at = datetime.now(UTC)
+    await running.start_worker()
+    granted = await waiting
+    assert [await reason_or_type(running, one) for one in (honoured, refused)] == ["hold.confirmed", "hold_expired"]
+    granted_at, expires_at = (datetime.fromisoformat(granted.body[name]) for name in ("granted_at", "expires_at"))
+    assert granted_at > restarted_at
+    assert expires_at - granted_at == timedelta(seconds=2)
