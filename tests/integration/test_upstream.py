@@ -138,7 +138,7 @@ UNREADABLE: Sequence[tuple[str, bytes | None, dict[str, str | bytes | None]]] = 
 ]
 
 
-async def test_e66_dead_letters(running: Installation, slot: str) -> None:
+async def test_e66_e68_dead_letters(running: Installation, slot: str) -> None:
     """What cannot be decided is kept word for word with reason and coordinates, and answered; the next is decided.
 
     Fails if a reason is missing, if a dead letter claims the id, or if the answer bears a request id.
