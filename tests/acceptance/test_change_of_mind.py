@@ -8,7 +8,10 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
 async def test_more_and_less(alice: Person, bob: Person) -> None:
-    """A hold grows into what is free, its own units not in its way, all or nothing; what it gives back is Bob's at once."""
+    """A hold grows into what is free, its own units not in its way, all or nothing; what it gives back is Bob's at once.
+
+    Seen to fail on a change that takes all units anew.
+    """
     slot = await open_slot(alice, 5)
     hold = await alice.hold(slot, quantity=3)
     assert (await alice.changes(hold, quantity=5)).body["quantity"] == 5
@@ -21,7 +24,10 @@ async def test_more_and_less(alice: Person, bob: Person) -> None:
 
 
 async def test_less_is_always_possible(alice: Person) -> None:
-    """A slot that has closed takes units back, and gives none."""
+    """A slot that has closed takes units back, and gives none.
+
+    Seen to fail on a change that asks for opening whatever it does.
+    """
     slot = await open_slot(alice, 5)
     hold = await alice.hold(slot, quantity=3)
     await alice.define(slot, 5, open=False)
@@ -31,7 +37,10 @@ async def test_less_is_always_possible(alice: Person) -> None:
 
 
 async def test_e18_longer_within_bounds(alice: Person) -> None:
-    """More time is given up to the longest life, never taken away, and the answer says the true end."""
+    """More time is given up to the longest life, never taken away, and the answer says the true end.
+
+    Seen to fail on an extension that may shorten.
+    """
     slot = await open_slot(alice, 1, hold_seconds=60, max_hold_seconds=100)
     hold = await alice.hold(slot)
     unchanged = await alice.extends(hold, seconds=1)

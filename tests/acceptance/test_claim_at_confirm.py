@@ -12,7 +12,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 async def test_first_to_confirm(alice: Person, bob: Person) -> None:
     """Both hold the one place; Alice confirms, Bob is told that it is sold, keeps his hold, and gets it when she gives it back.
 
-    Fails if such a hold takes its unit, or if it ends with the refused confirm.
+    Seen to fail on such a hold taking its unit.
     """
     slot = await open_slot(alice, 1, claim_at="confirm")
     hers, his = await alice.hold(slot), await bob.hold(slot)
@@ -39,7 +39,7 @@ async def test_all_confirm_at_once(alice: Person) -> None:
 async def test_r11_the_rule_changes_while_holds_live(alice: Person, bob: Person) -> None:
     """Switched there and back: each hold keeps what it took, or took not; two places are never more than two sales.
 
-    Fails if a confirm asks the slot's rule of today instead of what the hold was granted.
+    Seen to fail on a confirm that asks the slot's rule of today instead of what the hold was granted.
     """
     slot = await open_slot(alice, 2)
     took = await alice.hold(slot)

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 async def test_hold_then_confirm(alice: Person) -> None:
     """What is held is out of the others' reach; confirmed, it stays so; asking again is no second sale.
 
-    Fails if a confirm leaves the units held, or if the second one takes them again.
+    Seen to fail on a `make_firm` that leaves the units held.
     """
     slot = await open_slot(alice, 10)
     hold = await alice.hold(slot, quantity=2)
@@ -28,7 +28,10 @@ async def test_hold_then_confirm(alice: Person) -> None:
 
 
 async def test_e82_confirmed_and_given_back(alice: Person, bob: Person) -> None:
-    """What is firm can be given back too, once; then it is somebody else's."""
+    """What is firm can be given back too, once; then it is somebody else's.
+
+    Seen to fail on a cancel that gives back again what was given back.
+    """
     slot = await open_slot(alice, 1)
     hold = await alice.hold(slot)
     await alice.confirms(hold)
@@ -42,7 +45,10 @@ async def test_e82_confirmed_and_given_back(alice: Person, bob: Person) -> None:
 
 
 async def test_e78_a_friend_with_the_token(alice: Person, bob: Person) -> None:
-    """Bob cannot touch Alice's hold, until she gives him its token; he is never shown it."""
+    """Bob cannot touch Alice's hold, until she gives him its token; he is never shown it.
+
+    Seen to fail on a hold that is anybody's.
+    """
     slot = await open_slot(alice, 1)
     hold = await alice.hold(slot)
     assert outcome(await bob.confirms(hold)) == (404, "hold_not_found")

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 async def test_e12_the_next_one_gets_it(alice: Person, bob: Person) -> None:
     """The last unit is Alice's for a second, then it is free at once, and she comes too late.
 
-    Fails if holds are expired by the sweeper's commands only.
+    Seen to fail on holds that are expired by the sweeper's commands only.
     """
     slot = await open_slot(alice, 1, hold_seconds=1)
     hold = await alice.hold(slot)
@@ -24,7 +24,10 @@ async def test_e12_the_next_one_gets_it(alice: Person, bob: Person) -> None:
 
 
 async def test_e82_giving_back_what_has_expired(alice: Person, bob: Person) -> None:
-    """Cancelling what has run out is a success that changes nothing: Bob keeps what he got."""
+    """Cancelling what has run out is a success that changes nothing: Bob keeps what he got.
+
+    Seen to fail on a cancel that gives back again what was given back.
+    """
     slot = await open_slot(alice, 1, hold_seconds=1)
     hold = await alice.hold(slot)
     await alice.waits_for_the_end_of(hold)

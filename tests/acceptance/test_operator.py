@@ -14,7 +14,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 async def test_e6_capacity_lowered_below_what_is_sold(alice: Person, bob: Person) -> None:
     """From 64 places to 16 with 44 out: nobody loses one, the next 28 that come back are nobody's, the 29th is Bob's.
 
-    Fails if what is given back becomes free while more is out than there is.
+    Seen to fail on units that become free below a ceiling that stays where the capacity was.
     """
     slot = await open_slot(alice, 64)
     sold = await asyncio.gather(*(alice.hold(slot) for _ in range(44)))
@@ -48,7 +48,7 @@ async def test_closed_for_now(alice: Person, bob: Person) -> None:
 async def test_open_from_one_instant_to_another(alice: Person, bob: Person) -> None:
     """Doors open and close by themselves, at the second that the operator named.
 
-    Fails if either instant is not asked when a hold arrives.
+    Seen to fail on either instant not being asked.
     """
     opens_at = datetime.now(UTC) + timedelta(seconds=1.5)
     closes_at = opens_at + timedelta(seconds=1.5)

@@ -25,7 +25,7 @@ async def look(somebody: Person, location: str, seconds: int = 0) -> Reply:
 async def test_202_then_the_outcome(alice: Person, running: Installation) -> None:
     """While nobody decides it says queued; then it says what became of each, as a direct answer would have.
 
-    Fails if the poll does not find what was decided, or if its result is not the hold.
+    Seen to fail on a poll that does not look in Postgres.
     """
     slot = await open_slot(alice, 1)
     async with sleeping(running.processes[0]):

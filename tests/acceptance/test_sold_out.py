@@ -15,7 +15,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 async def test_e24_a_refusal_stays_with_its_key(alice: Person, bob: Person) -> None:
     """Bob is refused. Though Alice gives back, his key repeats the refusal; a new key is a new attempt.
 
-    Fails if a refused request is forgotten.
+    Seen to fail on refusals that are told and not stored.
     """
     slot, key = await open_slot(alice, 1), str(uuid.uuid4())
     hold = await alice.hold(slot)
@@ -40,7 +40,7 @@ async def test_e1_a_rush_for_the_last_three(alice: Person, bob: Person) -> None:
 async def test_e81_what_to_do_next(alice: Person, bob: Person, running: Installation) -> None:
     """Wait and repeat, take a new key, or stop: problems that ask for different things have different types, and say which.
 
-    Fails if a problem has no `retry`, or if one type of problem is used for two of these.
+    Seen to fail on types that say no more than the HTTP status.
     """
     full, closed, key = await open_slot(alice, 0), await open_slot(alice, 1, open=False), str(uuid.uuid4())
     await bob.hold(full, key)

@@ -74,7 +74,10 @@ async def test_e78_r7_neither_owner_nor_token(alice: Client, bob: Client, action
 
 
 async def test_e21_redis_forgets_everything(alice: Client, bob: Client, running: Installation) -> None:
-    """Who owns what is the same with every key of Redis gone: shown, refused, granted, confirmed and given back as before."""
+    """Who owns what is the same with every key of Redis gone: shown, refused, granted, confirmed and given back as before.
+
+    Seen to fail on a `Reads.hold` that finds nothing where Redis knows nothing.
+    """
     slot_id = await slot(alice, capacity=3)
     held, firm = await alice.hold(slot_id), await alice.hold(slot_id)
     await act(alice, firm, "confirm")
@@ -96,7 +99,10 @@ def paths_of(slot_id: str, *holds: Reply) -> list[str]:
 
 
 async def test_r9_idle_expiries_are_told_within_two_seconds(alice: Client, running: Installation) -> None:
-    """With nobody touching the slot, hold.expired is in the topic at most 2 s after the expiry, once; the next one too."""
+    """With nobody touching the slot, hold.expired is in the topic at most 2 s after the expiry, once; the next one too.
+
+    Seen to fail on an Expire whose id is always the same.
+    """
     slot_id = await slot(alice, hold_seconds=1)
     for number in (1, 2):
         hold = await alice.hold(slot_id)

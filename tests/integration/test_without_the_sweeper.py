@@ -108,7 +108,7 @@ def worker_of(running: Installation) -> Process:
 async def test_e11_confirm_after_the_end(alice: Person, running: Installation) -> None:
     """A confirm that comes too late is refused though nobody swept, and only the expiry is written.
 
-    Fails if what is due is not expired before a command is decided.
+    Seen to fail on what is due being expired by `Expire` only, and on a confirm that an expired hold may have.
     """
     slot = await open_slot(alice, 1, hold_seconds=1)
     hold = await alice.hold(slot)
@@ -120,7 +120,10 @@ async def test_e11_confirm_after_the_end(alice: Person, running: Installation) -
 
 
 async def test_e12_the_unit_is_free_at_once(alice: Person, bob: Person, running: Installation) -> None:
-    """The unit of a hold that is over and unswept goes to the next hold; then it is sold out again."""
+    """The unit of a hold that is over and unswept goes to the next hold; then it is sold out again.
+
+    Seen to fail on what is due being expired by `Expire` only.
+    """
     slot = await open_slot(alice, 1, hold_seconds=1)
     hold = await alice.hold(slot)
     await alice.waits_for_the_end_of(hold)
@@ -133,7 +136,7 @@ async def test_e12_the_unit_is_free_at_once(alice: Person, bob: Person, running:
 async def test_e13_confirm_then_expire(alice: Person, running: Installation) -> None:
     """In one backlog a confirm in time and an Expire behind the end: it is sold, and the expiry finds nothing.
 
-    Fails if a deadline is judged when the command is decided.
+    Seen to fail on an `arrival` that is the time of the decision.
     """
     slot = await open_slot(alice, 1, hold_seconds=1)
     hold = await alice.hold(slot)
@@ -147,7 +150,10 @@ async def test_e13_confirm_then_expire(alice: Person, running: Installation) -> 
 
 
 async def test_e13_expire_then_confirm(alice: Person, bob: Person, running: Installation) -> None:
-    """The other way round: it is free, the confirm is refused, and the unit is somebody else's."""
+    """The other way round: it is free, the confirm is refused, and the unit is somebody else's.
+
+    Seen to fail on a confirm that an expired hold may have, in the table of the lifecycle.
+    """
     slot = await open_slot(alice, 1, hold_seconds=1)
     hold = await alice.hold(slot)
     await alice.define(slot, 1)
@@ -164,7 +170,7 @@ async def test_e13_expire_then_confirm(alice: Person, bob: Person, running: Inst
 async def test_e14_at_the_very_instant(alice: Person, running: Installation) -> None:
     """A confirm that the log took at the instant of expiry is too late; a thousandth of a second before, it is not.
 
-    Fails if `due` asks for `<`, or if the log's time is rounded on its way.
+    Seen to fail on `<` in `State.due`, and on the log's time rounded to seconds in `workers.intake`.
     """
     slot = await open_slot(alice, 2)
     holds = [await alice.hold(slot) for _ in range(2)]
@@ -185,7 +191,7 @@ async def test_e14_at_the_very_instant(alice: Person, running: Installation) -> 
 async def test_e15_r9_an_expire_too_early_and_two_at_once(alice: Person, running: Installation) -> None:
     """An Expire that comes early releases nothing, and the next one is obeyed; of two, one finds something to do.
 
-    Fails if an Expire ends what is not over.
+    Seen to fail on a `due`, and a reading, that look into the future.
     """
     slot = await open_slot(alice, 1, hold_seconds=1)
     hold = await alice.hold(slot)
@@ -203,7 +209,7 @@ async def test_e15_r9_an_expire_too_early_and_two_at_once(alice: Person, running
 async def test_e19_the_worker_was_down(alice: Person, running: Installation) -> None:
     """Of its backlog a confirm that came in time is honoured, one that came late is not, a hold lives its full life.
 
-    Fails if a lifetime starts on arrival, or if a deadline is judged when the command is decided.
+    Seen to fail on a lifetime that starts on arrival, and on an `arrival` that is the time of the decision.
     """
     slot = await open_slot(alice, 3, hold_seconds=2)
     in_time, too_late = [await alice.hold(slot) for _ in range(2)]
