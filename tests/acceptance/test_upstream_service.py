@@ -34,9 +34,8 @@ async def test_hold_and_confirm_in_one_go(alice: Person, running: Installation) 
     """
     slot, names = await open_slot(alice, 1), [str(uuid.uuid4()) for _ in range(4)]
     hold = Hold(resource_id=slot)
-    first, second = (
-        hold_id_of(request_id("slot", slot, SOURCE, name, fingerprint("slot", hold))) for name in (names[0], names[2])
-    )
+    asked = [request_id("slot", slot, SOURCE, name, fingerprint("slot", hold)) for name in names]
+    first, second = hold_id_of(asked[0]), hold_id_of(asked[2])
     async with running.producer() as upstream:
         await give(
             upstream,
