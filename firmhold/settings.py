@@ -139,6 +139,27 @@ class Settings(BaseSettings):
         PositiveFloat,
         Field(description="How long Kafka may take to acknowledge before the answer is 503, outcome unknown"),
     ] = 5.0
+    publications_max: Annotated[
+        PositiveInt,
+        Field(description="Commands that one gateway has on their way to Kafka at once; more are answered 503"),
+    ] = 2_000
+    log_silent_ms: Annotated[
+        PositiveInt,
+        Field(
+            description="After how long without any acknowledgement of Kafka's new commands are answered 503 at once"
+        ),
+    ] = 1_000
+    log_probe_ms: Annotated[PositiveInt, Field(description="Pause between two looks for life of a silent Kafka")] = 250
+    backlog_age_max_seconds: Annotated[
+        PositiveFloat,
+        Field(
+            description="How long a partition's oldest command may wait for its decision before new holds of that "
+            "partition are answered 503 (confirm, cancel, extend and change never are); longer than a worker's restart"
+        ),
+    ] = 15.0
+    backlog_poll_ms: Annotated[
+        PositiveInt, Field(description="Pause between two readings of how far the workers are in all partitions")
+    ] = 500
     postgres_read_timeout_seconds: Annotated[
         PositiveFloat, Field(description="How long Postgres may take to answer a read before the answer is 503")
     ] = 5.0

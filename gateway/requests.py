@@ -65,7 +65,9 @@ async def _passed_within(
     """Wait for the answer, or until the workers are past all that the request can lie in; tell whether they are."""
     topic = context.catalogue.commands(place.kind)
     partition = partition_of(place.resource_id.encode(), context.catalogue.partitions)
-    passing = asyncio.ensure_future(context.offsets.passed(topic, partition, ahead))
+    passing = asyncio.ensure_future(
+        context.offsets.passed(topic, partition, lambda count: ahead.__setitem__(slice(None), [count]))
+    )
     told: set[asyncio.Future[Any]] = set()
     if waiter is not None:
         told = {waiter.answer, asyncio.ensure_future(waiter.gap.wait())}
