@@ -172,6 +172,13 @@ class Settings(BaseSettings):
         Literal["any", "uuid"], Field(description="`uuid` refuses idempotency keys that are not UUIDs")
     ] = "any"
     retry_after_seconds: Annotated[PositiveInt, Field(description="Retry-After of 202 and 503 answers")] = 1
+    rate_limits: Annotated[
+        str,
+        Field(
+            description='Writes that each account of FIRMHOLD_API_KEYS may send to one gateway: `"burst";q=100;w=60` is '
+            "100 a minute, several separated by commas; none: unlimited"
+        ),
+    ] = ""
     log_format: Annotated[Literal["auto", "json", "console"], Field(description="`auto`: console on a terminal")] = (
         "auto"
     )

@@ -15,9 +15,11 @@ from gateway.answers import Answers
 from gateway.callers import Callers
 from gateway.context import CONTEXT, Context, HttpLimits
 from gateway.event_reader import EventReader
+from gateway.limiting import limit_writes
 from gateway.offsets import OffsetWatch
 from gateway.problems import BODY_TOO_LARGE, INTERNAL, METHOD_NOT_ALLOWED, UNKNOWN_PATH, ProblemError, Problems
 from gateway.publishing import Publisher
+from gateway.rate_limits import RateLimits, policies_of
 from gateway.submission import Bounds, Submitter
 from gateway.waiters import Waiters
 from schema.connections import Timeouts, lazy_pool
@@ -65,7 +67,7 @@ async def application(settings: Settings) -> AsyncIterator[web.Application]:
         publisher = context.submitter.publisher
         running = (context.reader.run, context.offsets.run, publisher.watch_log, publisher.watch_backlog)
         background = [asyncio.create_task(run()) for run in running]
-        app = web.Application(middlewares=[_tell_problems], client_max_size=settings.body_bytes_max)
+        app = web.Application(middlewares=[limit_writes, _tell_problems], client_max_size=settings.body_bytes_max)
         app[CONTEXT] = context
         for part in (operating, requests, holds, slots):
             app.add_routes(part.routes())
@@ -115,6 +117,7 @@ def _context(settings: Settings, producer: ResilientProducer, reads: Reads) -> C
         reader=EventReader(settings.kafka, catalogue, waiters, publisher.note_decided),
         catalogue=catalogue,
         limits=limits,
+        rate_limits=RateLimits(policies_of(settings.rate_limits)),
     )
 
 

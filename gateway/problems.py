@@ -43,6 +43,7 @@ UNKNOWN_PATH = Kind("unknown_path", "There is nothing here", 404, Retry.NEVER)
 UNKNOWN_REQUEST = Kind("unknown_request", "There is no such request", 404, Retry.NEVER)
 METHOD_NOT_ALLOWED = Kind("method_not_allowed", "This resource does not know that method", 405, Retry.NEVER)
 BODY_TOO_LARGE = Kind("body_too_large", "The body is too large", 413, Retry.NEW_KEY)
+RATE_LIMITED = Kind("rate_limited", "The account's quota of writes is used up", 429, Retry.SAME_KEY)
 OUTCOME_UNKNOWN = Kind("outcome_unknown", "The request may or may not have been taken", 503, Retry.SAME_KEY)
 NOT_TAKEN = Kind("not_taken", "The request was not taken, this try published nothing", 503, Retry.SAME_KEY)
 UNAVAILABLE = Kind("unavailable", "A server behind this one does not answer", 503, Retry.SAME_KEY)
@@ -60,6 +61,7 @@ _OF_HTTP = (
     UNKNOWN_REQUEST,
     METHOD_NOT_ALLOWED,
     BODY_TOO_LARGE,
+    RATE_LIMITED,
     OUTCOME_UNKNOWN,
     NOT_TAKEN,
     UNAVAILABLE,
