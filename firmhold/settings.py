@@ -166,7 +166,15 @@ class Settings(BaseSettings):
     offset_poll_ms: Annotated[
         PositiveInt, Field(description="Pause between two readings of offsets while somebody polls")
     ] = 100
-    waiters_max: Annotated[PositiveInt, Field(description="Requests that one gateway lets wait at once")] = 20_000
+    waiters_max: Annotated[
+        PositiveInt, Field(description="Requests that one gateway lets wait at once, event streams counted")
+    ] = 20_000
+    stream_ping_seconds: Annotated[
+        PositiveFloat,
+        Field(
+            description="Pause between two signs of life on an event stream; a client that is gone is noticed by them"
+        ),
+    ] = 15.0
     body_bytes_max: Annotated[PositiveInt, Field(description="Longest request body")] = 65_536
     key_format: Annotated[
         Literal["any", "uuid"], Field(description="`uuid` refuses idempotency keys that are not UUIDs")

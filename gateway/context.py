@@ -29,6 +29,7 @@ class HttpLimits:
     wait_max_seconds: float
     read_seconds: float
     retry_after_seconds: int
+    ping_seconds: float
     uuid_keys_only: bool
 
 

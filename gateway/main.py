@@ -10,7 +10,7 @@ import structlog
 from aiohttp import web
 
 from firmhold.settings import Settings
-from gateway import holds, operating, publishing, requests, slots
+from gateway import holds, operating, publishing, request_stream, requests, slots
 from gateway.answers import Answers
 from gateway.callers import Callers
 from gateway.context import CONTEXT, Context, HttpLimits
@@ -69,7 +69,7 @@ async def application(settings: Settings) -> AsyncIterator[web.Application]:
         background = [asyncio.create_task(run()) for run in running]
         app = web.Application(middlewares=[limit_writes, _tell_problems], client_max_size=settings.body_bytes_max)
         app[CONTEXT] = context
-        for part in (operating, requests, holds, slots):
+        for part in (operating, requests, request_stream, holds, slots):
             app.add_routes(part.routes())
         try:
             yield app
@@ -91,6 +91,7 @@ def _context(settings: Settings, producer: ResilientProducer, reads: Reads) -> C
         wait_max_seconds=settings.wait_max_seconds,
         read_seconds=settings.postgres_read_timeout_seconds,
         retry_after_seconds=settings.retry_after_seconds,
+        ping_seconds=settings.stream_ping_seconds,
         uuid_keys_only=settings.key_format == "uuid",
     )
     offsets = OffsetWatch(
