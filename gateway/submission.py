@@ -90,10 +90,10 @@ class Submitter:
         with self._waiters.waiting_for(asked) as waiter:
             acknowledgement = await self._publish(submission, asked)
             if waiter is None or submission.wait.seconds <= 0:
-                return self._accepted(asked, submission.wait)
+                return self._accepted(asked, submission)
             answer = await self.outcome(asked, source, waiter, deadline)
         if answer is None:
-            return self._accepted(asked, submission.wait)
+            return self._accepted(asked, submission)
         rendered = self._answers.of_event(asked, answer.type, answer.data)
         return _response(rendered, submission.wait, replayed=_is_replay(answer, acknowledgement))
 
@@ -157,14 +157,17 @@ class Submitter:
             request_id=asked,
         )
 
-    def _accepted(self, asked: str, wait: Wait) -> web.Response:
+    def _accepted(self, asked: str, submission: Submission) -> web.Response:
         headers = {
             "Location": f"/requests/{asked}",
             "Retry-After": str(self._bounds.retry_after_seconds),
             "Cache-Control": "no-store",
         }
-        body = {"id": asked, "status": "queued", "links": {"self": f"/requests/{asked}"}}
-        return _with_preference(json_response(body, status=_ACCEPTED, headers=headers), wait)
+        body: dict[str, Any] = {"id": asked, "status": "queued", "links": {"self": f"/requests/{asked}"}}
+        reference = commands.client_reference_of(submission.command)
+        if reference is not None:
+            body["client_reference"] = reference
+        return _with_preference(json_response(body, status=_ACCEPTED, headers=headers), submission.wait)
 
 
 def _not_taken(fault: NotTakenError, asked: str) -> ProblemError:
@@ -221,6 +224,7 @@ def members_of_poll(asked: str, rendered: Rendered, outcome: Outcome) -> dict[st
         "status": "refused" if rendered.is_refusal else "succeeded",
         "submitted_at": outcome.arrived_at,
         "decided_at": outcome.decided_at,
+        "client_reference": rendered.client_reference,
         "error" if rendered.is_refusal else "result": rendered.body,
         "ahead": 0,
         "links": {"self": f"/requests/{asked}"},
