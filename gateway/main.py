@@ -15,6 +15,7 @@ from gateway.answers import Answers
 from gateway.callers import Callers
 from gateway.context import CONTEXT, Context, HttpLimits
 from gateway.event_reader import EventReader
+from gateway.http_server import Runner
 from gateway.limiting import limit_writes
 from gateway.offsets import OffsetWatch
 from gateway.problems import BODY_TOO_LARGE, INTERNAL, METHOD_NOT_ALLOWED, UNKNOWN_PATH, ProblemError, Problems
@@ -40,7 +41,7 @@ async def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with application(settings) as app:
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_OPEN_CONNECTIONS_SECONDS)
+        runner = Runner(app, access_log=None, shutdown_timeout=_OPEN_CONNECTIONS_SECONDS)
         await runner.setup()
         site = web.TCPSite(runner, settings.host, settings.port, backlog=4096)
         await site.start()

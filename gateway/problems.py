@@ -32,6 +32,7 @@ _STATUS_OF_REFUSAL = {
 _CONFLICT = 409
 _SERVICE_UNAVAILABLE = 503
 
+MALFORMED_HTTP = Kind("malformed_request", "The request is not HTTP as it should be", 400, Retry.NEW_KEY)
 MALFORMED_JSON = Kind("malformed_json", "The body is not JSON", 400, Retry.NEW_KEY)
 MALFORMED_HEADER = Kind("malformed_header", "A header field cannot be read", 400, Retry.NEW_KEY)
 KEY_MISSING = Kind("idempotency_key_missing", "This call needs an Idempotency-Key", 400, Retry.NEW_KEY)
@@ -50,6 +51,7 @@ UNAVAILABLE = Kind("unavailable", "A server behind this one does not answer", 50
 INTERNAL = Kind("internal", "Something went wrong on our side", 500, Retry.SAME_KEY)
 
 _OF_HTTP = (
+    MALFORMED_HTTP,
     MALFORMED_JSON,
     MALFORMED_HEADER,
     KEY_MISSING,
