@@ -139,18 +139,54 @@ class Settings(BaseSettings):
         PositiveFloat,
         Field(description="How long Kafka may take to acknowledge before the answer is 503, outcome unknown"),
     ] = 5.0
+    publications_max: Annotated[
+        PositiveInt,
+        Field(description="Commands that one gateway has on their way to Kafka at once; more are answered 503"),
+    ] = 2_000
+    log_silent_ms: Annotated[
+        PositiveInt,
+        Field(
+            description="After how long without any acknowledgement of Kafka's new commands are answered 503 at once"
+        ),
+    ] = 1_000
+    log_probe_ms: Annotated[PositiveInt, Field(description="Pause between two looks for life of a silent Kafka")] = 250
+    backlog_age_max_seconds: Annotated[
+        PositiveFloat,
+        Field(
+            description="How long a partition's oldest command may wait for its decision before new holds of that "
+            "partition are answered 503 (confirm, cancel, extend and change never are); longer than a worker's restart"
+        ),
+    ] = 15.0
+    backlog_poll_ms: Annotated[
+        PositiveInt, Field(description="Pause between two readings of how far the workers are in all partitions")
+    ] = 500
     postgres_read_timeout_seconds: Annotated[
         PositiveFloat, Field(description="How long Postgres may take to answer a read before the answer is 503")
     ] = 5.0
     offset_poll_ms: Annotated[
         PositiveInt, Field(description="Pause between two readings of offsets while somebody polls")
     ] = 100
-    waiters_max: Annotated[PositiveInt, Field(description="Requests that one gateway lets wait at once")] = 20_000
+    waiters_max: Annotated[
+        PositiveInt, Field(description="Requests that one gateway lets wait at once, event streams counted")
+    ] = 20_000
+    stream_ping_seconds: Annotated[
+        PositiveFloat,
+        Field(
+            description="Pause between two signs of life on an event stream; a client that is gone is noticed by them"
+        ),
+    ] = 15.0
     body_bytes_max: Annotated[PositiveInt, Field(description="Longest request body")] = 65_536
     key_format: Annotated[
         Literal["any", "uuid"], Field(description="`uuid` refuses idempotency keys that are not UUIDs")
     ] = "any"
     retry_after_seconds: Annotated[PositiveInt, Field(description="Retry-After of 202 and 503 answers")] = 1
+    rate_limits: Annotated[
+        str,
+        Field(
+            description='Writes that each account of FIRMHOLD_API_KEYS may send to one gateway: `"burst";q=100;w=60` is '
+            "100 a minute, several separated by commas; none: unlimited"
+        ),
+    ] = ""
     log_format: Annotated[Literal["auto", "json", "console"], Field(description="`auto`: console on a terminal")] = (
         "auto"
     )

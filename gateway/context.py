@@ -12,6 +12,7 @@ from gateway.idempotency import key_of
 from gateway.offsets import OffsetWatch
 from gateway.prefer import Wait, wait_of
 from gateway.problems import MALFORMED_HEADER, ProblemError, Problems
+from gateway.rate_limits import RateLimits
 from gateway.submission import Submission, Submitter
 from gateway.waiters import Waiters
 from schema.reads import Reads
@@ -28,6 +29,7 @@ class HttpLimits:
     wait_max_seconds: float
     read_seconds: float
     retry_after_seconds: int
+    ping_seconds: float
     uuid_keys_only: bool
 
 
@@ -45,6 +47,7 @@ class Context:
     reader: EventReader
     catalogue: Catalogue
     limits: HttpLimits
+    rate_limits: RateLimits
 
     def caller(self, request: web.Request) -> Caller:
         """Return who calls."""
