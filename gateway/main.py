@@ -8,20 +8,27 @@ from contextlib import asynccontextmanager
 
 import structlog
 from aiohttp import web
+from redis.asyncio import Redis
 
 from firmhold.settings import Settings
 from gateway import holds, operating, requests, slots
 from gateway.answers import Answers
+from gateway.availability import Availability
+from gateway.cache import CacheBounds
 from gateway.callers import Callers
 from gateway.context import CONTEXT, Context, HttpLimits
 from gateway.event_reader import EventReader
 from gateway.offsets import OffsetWatch
 from gateway.problems import BODY_TOO_LARGE, INTERNAL, METHOD_NOT_ALLOWED, UNKNOWN_PATH, ProblemError, Problems
+from gateway.redis_cache import RedisCache
+from gateway.resting_cache import RestingCache
 from gateway.submission import Bounds, Submitter
 from gateway.waiters import Waiters
 from schema.connections import Timeouts, lazy_pool
 from schema.reads import Reads
 from topics.producer import ResilientProducer
+from topics.redis_client import bounded_client
+from topics.redis_keys import RedisKeys
 from topics.signatures import gateway_key
 
 _log = structlog.get_logger(__name__)
@@ -59,8 +66,11 @@ async def application(settings: Settings) -> AsyncIterator[web.Application]:
         timeouts=Timeouts(statement_ms=settings.postgres_statement_timeout_ms),
         role="gateway",
     )
-    async with pool:
-        context = _context(settings, producer, Reads(pool))
+    redis = bounded_client(settings.redis.get_secret_value(), settings.redis_timeout_ms / 1000)
+    async with pool, redis:
+        reads = Reads(pool)
+        availability = _availability(settings, reads, redis)
+        context = _context(settings, producer, reads, availability)
         background = [asyncio.create_task(context.reader.run()), asyncio.create_task(context.offsets.run())]
         app = web.Application(middlewares=[_tell_problems], client_max_size=settings.body_bytes_max)
         app[CONTEXT] = context
@@ -73,9 +83,28 @@ async def application(settings: Settings) -> AsyncIterator[web.Application]:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
             await producer.stop()
+            for of_kind in availability.values():
+                await of_kind.close()
 
 
-def _context(settings: Settings, producer: ResilientProducer, reads: Reads) -> Context:
+def _availability(settings: Settings, reads: Reads, redis: Redis) -> dict[str, Availability]:
+    """Return what is free of each kind, read through one cache."""
+    cache = RedisCache(redis, RedisKeys(settings.redis_prefix), timeout_seconds=settings.redis_timeout_ms / 1000)
+    store = RestingCache(cache, settings.redis_rest_ms / 1000)
+    slot_bounds = CacheBounds(
+        fresh_ms=settings.cache_slots_seconds * 1000,
+        stale_ms=settings.cache_stale_seconds * 1000,
+        lock_ms=settings.cache_lock_ms,
+        wait_ms=settings.cache_wait_ms,
+        names_max=settings.page_max,
+    )
+    slots_free = Availability(slots.KIND, slots.availability, reads, store, slot_bounds, settings.cache_ids_max)
+    return {slots.KIND: slots_free}
+
+
+def _context(
+    settings: Settings, producer: ResilientProducer, reads: Reads, availability: dict[str, Availability]
+) -> Context:
     secret = settings.installation_secret()
     catalogue = settings.catalogue()
     waiters = Waiters(settings.waiters_max)
@@ -87,6 +116,8 @@ def _context(settings: Settings, producer: ResilientProducer, reads: Reads) -> C
         read_seconds=settings.postgres_read_timeout_seconds,
         retry_after_seconds=settings.retry_after_seconds,
         uuid_keys_only=settings.key_format == "uuid",
+        page_max=settings.page_max,
+        ids_asked_max=settings.ids_asked_max,
     )
     return Context(
         callers=Callers(settings.api_keys.get_secret_value(), _admin_key(settings)),
@@ -110,6 +141,7 @@ def _context(settings: Settings, producer: ResilientProducer, reads: Reads) -> C
         reader=EventReader(settings.kafka, catalogue, waiters),
         catalogue=catalogue,
         limits=limits,
+        availability=availability,
     )
 
 
