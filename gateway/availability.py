@@ -28,7 +28,7 @@ class Availability:
     """The availability of the resources of one kind, each as the JSON that `show` makes of it."""
 
     def __init__(
-        self, kind: str, show: Show, reads: Reads, store: CacheStore, bounds: CacheBounds, ids_max: int
+        self, kind: str, show: Show, reads: Reads, *, store: CacheStore, bounds: CacheBounds, ids_max: int
     ) -> None:
         """`bounds` are the kind's own; a list of more than `ids_max` ids is not cached."""
         self._kind = kind

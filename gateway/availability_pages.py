@@ -19,15 +19,13 @@ async def availability_of(request: web.Request, kind: str) -> web.Response:
     context = request.app[CONTEXT]
     context.caller(request)
     version_least = min_version(request)
-    ids = _ids_asked(request, context.limits.ids_asked_max)
+    asked = _ids_asked(request, context.limits.ids_asked_max)
+    page = await _page(request, context, kind) if asked is None else Page(asked, has_more=False)
     headers = {"Cache-Control": "no-store"}
-    if ids is None:
-        page = await _page(request, context, kind)
-        ids = page.ids
-        if page.has_more:
-            query = urlencode({**request.query, "after": ids[-1]})
-            headers["Link"] = f'<{request.path}?{query}>; rel="next"'
-    reading = context.availability[kind].of(ids, version_least)
+    if page.has_more:
+        query = urlencode({**request.query, "after": page.ids[-1]})
+        headers["Link"] = f'<{request.path}?{query}>; rel="next"'
+    reading = context.availability[kind].of(page.ids, version_least)
     return json_response(await within(context.limits.read_seconds, reading, "what is free"), headers=headers)
 
 

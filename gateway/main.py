@@ -98,7 +98,14 @@ def _availability(settings: Settings, reads: Reads, redis: Redis) -> dict[str, A
         wait_ms=settings.cache_wait_ms,
         names_max=settings.page_max,
     )
-    slots_free = Availability(slots.KIND, slots.availability, reads, store, slot_bounds, settings.cache_ids_max)
+    slots_free = Availability(
+        slots.KIND,
+        slots.availability,
+        reads,
+        store=store,
+        bounds=slot_bounds,
+        ids_max=settings.cache_ids_max,
+    )
     return {slots.KIND: slots_free}
 
 
