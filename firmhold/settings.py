@@ -129,7 +129,29 @@ class Settings(BaseSettings):
     redis_timeout_ms: Annotated[PositiveInt, Field(description="Longest wait for Redis before it is done without")] = (
         100
     )
+    redis_rest_ms: Annotated[
+        PositiveInt, Field(description="How long a gateway leaves Redis alone that did not answer")
+    ] = 1_000
     tombstone_seconds: Annotated[PositiveInt, Field(description="How long an invalidation outlives its write")] = 60
+    cache_slots_seconds: Annotated[
+        PositiveInt, Field(description="How long the availability of slots is served from the cache")
+    ] = 10
+    cache_stale_seconds: Annotated[
+        int, Field(ge=0, description="How long after that it may be served if it cannot be read anew in time")
+    ] = 60
+    cache_lock_ms: Annotated[
+        PositiveInt, Field(description="After how long another gateway may read what one began to read for the cache")
+    ] = 5_000
+    cache_wait_ms: Annotated[
+        PositiveInt, Field(description="How long a gateway waits for what another one reads before it does without")
+    ] = 1_000
+    cache_ids_max: Annotated[
+        PositiveInt, Field(description="Ids of one kind that are cached; where there are more, pages of them are read")
+    ] = 10_000
+    page_max: Annotated[PositiveInt, Field(le=2_000, description="Resources that one page of a list has at most")] = (
+        1_000
+    )
+    ids_asked_max: Annotated[PositiveInt, Field(le=2_000, description="Ids that `?ids=` may name at once")] = 100
 
     wait_default_seconds: Annotated[
         float, Field(ge=0, description="How long an answer is waited for where the client does not say")
@@ -220,6 +242,17 @@ class Settings(BaseSettings):
                 f"FIRMHOLD_REQUEST_RETENTION_DAYS ({self.request_retention_days}) must exceed "
                 f"FIRMHOLD_COMMAND_RETENTION_DAYS ({self.command_retention_days}): "
                 "a record must not outlive the outcome that deduplicates it"
+            )
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _tombstones_outlive_locks(self) -> Self:
+        """Keep who read before a write from storing after its tombstone is gone (E-57)."""
+        if self.tombstone_seconds * 1000 < 2 * self.cache_lock_ms:
+            message = (
+                f"FIRMHOLD_TOMBSTONE_SECONDS ({self.tombstone_seconds}) must be at least twice "
+                f"FIRMHOLD_CACHE_LOCK_MS ({self.cache_lock_ms}): an old value could be stored after an invalidation"
             )
             raise ValueError(message)
         return self

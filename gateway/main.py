@@ -8,10 +8,13 @@ from contextlib import asynccontextmanager
 
 import structlog
 from aiohttp import web
+from redis.asyncio import Redis
 
 from firmhold.settings import Settings
 from gateway import holds, operating, publishing, request_stream, requests, slots
 from gateway.answers import Answers
+from gateway.availability import Availability
+from gateway.cache import CacheBounds
 from gateway.callers import Callers
 from gateway.context import CONTEXT, Context, HttpLimits
 from gateway.event_reader import EventReader
@@ -21,11 +24,15 @@ from gateway.offsets import OffsetWatch
 from gateway.problems import BODY_TOO_LARGE, INTERNAL, METHOD_NOT_ALLOWED, UNKNOWN_PATH, ProblemError, Problems
 from gateway.publishing import Publisher
 from gateway.rate_limits import RateLimits, policies_of
+from gateway.redis_cache import RedisCache
+from gateway.resting_cache import RestingCache
 from gateway.submission import Bounds, Submitter
 from gateway.waiters import Waiters
 from schema.connections import Timeouts, lazy_pool
 from schema.reads import Reads
 from topics.producer import ResilientProducer
+from topics.redis_client import bounded_client
+from topics.redis_keys import RedisKeys
 from topics.signatures import gateway_key
 
 _log = structlog.get_logger(__name__)
@@ -63,8 +70,10 @@ async def application(settings: Settings) -> AsyncIterator[web.Application]:
         timeouts=Timeouts(statement_ms=settings.postgres_statement_timeout_ms),
         role="gateway",
     )
-    async with pool:
-        context = _context(settings, producer, Reads(pool))
+    redis = bounded_client(settings.redis.get_secret_value(), settings.redis_timeout_ms / 1000)
+    async with pool, redis:
+        reads = Reads(pool)
+        context = _context(settings, producer, reads, _availability(settings, reads, redis))
         publisher = context.submitter.publisher
         running = (context.reader.run, context.offsets.run, publisher.watch_log, publisher.watch_backlog)
         background = [asyncio.create_task(run()) for run in running]
@@ -79,9 +88,35 @@ async def application(settings: Settings) -> AsyncIterator[web.Application]:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
             await producer.stop()
+            for of_kind in availability.values():
+                await of_kind.close()
 
 
-def _context(settings: Settings, producer: ResilientProducer, reads: Reads) -> Context:
+def _availability(settings: Settings, reads: Reads, redis: Redis) -> dict[str, Availability]:
+    """Return what is free of each kind, read through one cache."""
+    cache = RedisCache(redis, RedisKeys(settings.redis_prefix), timeout_seconds=settings.redis_timeout_ms / 1000)
+    store = RestingCache(cache, settings.redis_rest_ms / 1000)
+    slot_bounds = CacheBounds(
+        fresh_ms=settings.cache_slots_seconds * 1000,
+        stale_ms=settings.cache_stale_seconds * 1000,
+        lock_ms=settings.cache_lock_ms,
+        wait_ms=settings.cache_wait_ms,
+        names_max=settings.page_max,
+    )
+    slots_free = Availability(
+        slots.KIND,
+        slots.availability,
+        reads,
+        store=store,
+        bounds=slot_bounds,
+        ids_max=settings.cache_ids_max,
+    )
+    return {slots.KIND: slots_free}
+
+
+def _context(
+    settings: Settings, producer: ResilientProducer, reads: Reads, availability: dict[str, Availability]
+) -> Context:
     secret = settings.installation_secret()
     catalogue = settings.catalogue()
     waiters = Waiters(settings.waiters_max)
@@ -94,6 +129,8 @@ def _context(settings: Settings, producer: ResilientProducer, reads: Reads) -> C
         retry_after_seconds=settings.retry_after_seconds,
         ping_seconds=settings.stream_ping_seconds,
         uuid_keys_only=settings.key_format == "uuid",
+        page_max=settings.page_max,
+        ids_asked_max=settings.ids_asked_max,
     )
     offsets = OffsetWatch(
         settings.kafka, f"{settings.topic_prefix}{settings.consumer_group}", settings.offset_poll_ms / 1000
@@ -120,6 +157,7 @@ def _context(settings: Settings, producer: ResilientProducer, reads: Reads) -> C
         catalogue=catalogue,
         limits=limits,
         rate_limits=RateLimits(policies_of(settings.rate_limits)),
+        availability=availability,
     )
 
 

@@ -23,6 +23,8 @@ from topics.admin import disagreements
 from topics.catalogue import Catalogue
 from topics.partitions import partition_of
 from topics.producer import ResilientProducer
+from topics.redis_client import bounded_client
+from topics.redis_keys import RedisKeys
 from topics.signatures import worker_key
 from workers.applying import Applier
 from workers.backoff import backoff
@@ -33,6 +35,7 @@ from workers.invalidation import Invalidator
 from workers.pipeline import Limits, Pipeline
 from workers.probe import probe
 from workers.reading import Reader
+from workers.redis_tombstones import RedisTombstones
 from workers.sweeping import Sweep, Sweeper
 
 _log = structlog.get_logger(__name__)
@@ -87,12 +90,7 @@ async def _servers(settings: Settings) -> AsyncIterator[_Servers]:
         transaction_ms=settings.postgres_transaction_timeout_ms,
         idle_in_transaction_ms=settings.postgres_idle_timeout_ms,
     )
-    redis_timeout_seconds = settings.redis_timeout_ms / 1000
-    redis = Redis.from_url(
-        settings.redis.get_secret_value(),
-        socket_timeout=redis_timeout_seconds,
-        socket_connect_timeout=redis_timeout_seconds,
-    )
+    redis = bounded_client(settings.redis.get_secret_value(), settings.redis_timeout_ms / 1000)
     producer = ResilientProducer(settings.kafka, client_id="firmhold-worker")
     pool = lazy_pool(
         settings.postgres.get_secret_value(),
@@ -118,7 +116,12 @@ def _pipeline(settings: Settings, catalogue: Catalogue, hooks: Hooks, servers: _
             reached=hooks.reached,
         ),
         invalidator=Invalidator(
-            servers.redis, prefix=settings.redis_prefix, tombstone_seconds=settings.tombstone_seconds
+            RedisTombstones(
+                servers.redis,
+                RedisKeys(settings.redis_prefix),
+                tombstone_seconds=settings.tombstone_seconds,
+                timeout_seconds=settings.redis_timeout_ms / 1000,
+            )
         ),
         emitter=Emitter(catalogue),
         send_all=hooks.around_sending(servers.producer.send_all),

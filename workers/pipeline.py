@@ -15,6 +15,7 @@ from typing import Protocol
 import structlog
 
 from schema.faults import is_transient
+from topics.commands import DefineResource
 from topics.producer import SendAll
 from workers.applying import Applied, Applier
 from workers.backoff import backoff
@@ -236,7 +237,7 @@ class Pipeline:
             self._decided.task_done()
 
     async def _emit(self, batch: Batch) -> None:
-        await self._invalidator.invalidate(batch.applied.versions)
+        await self._invalidator.invalidate(batch.applied.versions, _kinds_defined(batch.items))
         self._reached(CrashPoint.AFTER_INVALIDATION)
         await self._send_all(self._emitter.records(batch.items, batch.applied))
         self._reached(CrashPoint.AFTER_EVENTS)
@@ -259,3 +260,12 @@ class Pipeline:
             self._culprits_at.popleft()
         if self._has_too_many_culprits():
             self.stop()  # what is decided is told first; then `run` raises
+
+
+def _kinds_defined(items: Sequence[Item]) -> set[str]:
+    """Return the kinds that may have a new resource; commands that come again count too, as their worker may have died."""
+    return {
+        item.arrived.key.kind
+        for item in items
+        if isinstance(item, Ordered) and isinstance(item.arrived.command, DefineResource)
+    }
