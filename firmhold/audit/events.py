@@ -64,8 +64,8 @@ class Events:
             self.seen.add(event_id)
             if named.get("ce_type") == events.RECORD_REJECTED:
                 continue
-            if self._belongs(record, named, decided.get(event_id.rpartition("/")[0])):
-                self._track(kind, record, named)
+            belongs = self._belongs(record, named, decided.get(event_id.rpartition("/")[0]))
+            self._track(kind, record, named, belongs=belongs)
 
     def _belongs(self, record: ConsumerRecord, headers: Mapping[str, str], request: DecidedRequest | None) -> bool:
         subject = f"event {headers.get('ce_id')} at {record.topic}/{record.partition}/{record.offset}"
@@ -90,11 +90,17 @@ class Events:
             )
         return not difference
 
-    def _track(self, kind: str, record: ConsumerRecord, headers: Mapping[str, str]) -> None:
-        if headers["ce_type"] in {events.REQUEST_REFUSED, events.HOLD_UNCHANGED}:
+    def _track(self, kind: str, record: ConsumerRecord, headers: Mapping[str, str], *, belongs: bool) -> None:
+        if headers.get("ce_type") in {events.REQUEST_REFUSED, events.HOLD_UNCHANGED}:
             return
-        told = msgspec.json.decode(record.value, type=_Told)
-        self.versions.told(kind, told.resource_id, told.version, told.counters, _time(headers) or self.marks.now)
+        try:
+            told = msgspec.json.decode(record.value or b"", type=_Told)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return  # not ours, and told of as such
+        if belongs:
+            self.versions.told(kind, told.resource_id, told.version, told.counters, _time(headers) or self.marks.now)
+        else:
+            self.versions.doubt(kind, told.resource_id, told.version)
 
     def judge(self, request: AuditedRequest) -> None:
         """Look for the events of a stored request among those that were read."""
@@ -135,7 +141,7 @@ class Events:
 
 
 def _difference(record: ConsumerRecord, headers: Mapping[str, str], request: DecidedRequest) -> str:
-    stored = next((each for each in events.decode_stored(request.events) if each.id == headers["ce_id"]), None)
+    stored = next((each for each in events.decode_stored(request.events) if each.id == headers.get("ce_id")), None)
     if stored is None:
         return "its request is stored without such an event"
     if record.key != request.resource_id.encode():

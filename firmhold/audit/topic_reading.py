@@ -71,7 +71,8 @@ class TopicReader:
     async def records(self, topic: str, spans: Mapping[int, Span]) -> AsyncIterator[ConsumerRecord]:
         """Yield the records within the spans; those of one partition in their order."""
         left = {TopicPartition(topic, number): span for number, span in spans.items() if not span.is_empty}
-        self._consumer.assign(list(left))
+        if left:
+            self._consumer.assign(list(left))
         for place, span in left.items():
             self._consumer.seek(place, span.first)
         silent_ms = 0
@@ -89,7 +90,6 @@ class TopicReader:
                 if await self._consumer.position(place) >= left[place].end:
                     del left[place]
                     self._consumer.pause(place)
-        self._consumer.unsubscribe()
 
 
 @asynccontextmanager

@@ -16,12 +16,16 @@ _MISSING_MAX = 10_000
 
 @dataclass(slots=True)
 class _Track:
-    """What the events of one resource said so far: the last version, when, and with which counters; what was left out."""
+    """What the events of one resource said so far: the last version, when, and with which counters; what was left out.
+
+    `doubted` are versions of events that are no request's: they are told of as such, not as gaps too.
+    """
 
     last: int = 0
     last_at: datetime | None = None
     counters: Counters | None = None
     missing: set[int] = field(default_factory=set)
+    doubted: set[int] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -45,12 +49,19 @@ class Versions:
             track.missing.discard(version)
         else:
             if version > track.last + 1 and self._knows_what_followed(key, track):
-                track.missing.update(range(track.last + 1, min(version, track.last + 1 + _MISSING_MAX)))
+                gap = range(track.last + 1, min(version, track.last + 1 + _MISSING_MAX))
+                track.missing.update(number for number in gap if number not in track.doubted)
             track.last, track.last_at, track.counters = version, time, counters
         row = self._ahead.get(key)
         if row is not None and row[0] == version:
             del self._ahead[key]
             self._compare(key, *row, counters)
+
+    def doubt(self, kind: str, resource_id: str, version: int) -> None:
+        """Note an event that is not what its request has stored, or no request's."""
+        track = self._tracks.setdefault(ResourceKey(kind, resource_id), _Track())
+        track.doubted.add(version)
+        track.missing.discard(version)
 
     def judge(self, resource: AuditedResource) -> None:
         """Compare a row, read after the events, with the last of them. A row that is ahead is judged when they are there."""
@@ -74,7 +85,7 @@ class Versions:
     def settle(self, reached: set[str]) -> None:
         """Judge what was left; `reached` has the kinds whose workers are past all that was decided when rows were read."""
         for key, track in self._tracks.items():
-            if key not in self._rows and key.kind in reached:
+            if track.last and key not in self._rows and key.kind in reached:
                 self._tell_rowless(key)
             if track.missing:
                 self._settle_missing(key, track, reached)
@@ -82,7 +93,7 @@ class Versions:
             track = self._tracks.get(key, _Track())
             if key.kind not in reached:
                 self.check.open += 1
-            elif self._knows_what_followed(key, track):
+            elif self._knows_what_followed(key, track) and not _all_doubted(track, version):
                 self.check.tell(
                     _name(key),
                     found=f"its row was at version {version}",
@@ -128,6 +139,10 @@ class Versions:
         if (topic, partition) not in self.marks.cuts:
             return True
         return track.last_at is not None and not self.marks.may_be_gone(topic, partition, track.last_at)
+
+
+def _all_doubted(track: _Track, version: int) -> bool:
+    return version - track.last <= len(track.doubted) and track.doubted.issuperset(range(track.last + 1, version + 1))
 
 
 def _name(key: ResourceKey) -> str:
