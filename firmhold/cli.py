@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Coroutine
+from datetime import timedelta
 from typing import Annotated
 
 import structlog
@@ -163,6 +164,36 @@ def doctor(
         mark = "[green]ok  [/]" if finding.is_good else "[red]FAIL[/]"
         _console.print(f"{mark} {finding.subject}: {escape(finding.text)}", highlight=False)
     raise typer.Exit(0 if all(finding.is_good for finding in findings) else 1)
+
+
+@app.command()
+def audit(
+    *,
+    resource: Annotated[str | None, typer.Option(help="Look at this resource id only.")] = None,
+    since_hours: Annotated[
+        float | None, typer.Option(min=0, help="Look at requests and records of the last hours only.")
+    ] = None,
+    wait_seconds: Annotated[
+        float, typer.Option(min=0, help="How long the workers may take to come past what is decided meanwhile.")
+    ] = 30.0,
+    statement_seconds: Annotated[float, typer.Option(min=1, help="Longest statement in Postgres.")] = 60.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Compare counters with rows, rows with events, events with commands: on a running system, changing nothing.
+
+    Exits with 1 if anything contradicts anything.
+    """
+    from firmhold.audit.running import Scope, audit  # noqa: PLC0415 - only this command needs all clients
+    from firmhold.audit.telling import as_document, as_lines  # noqa: PLC0415 - the same
+
+    since = None if since_hours is None else timedelta(hours=since_hours)
+    checks = asyncio.run(audit(_settings_of_tool(), Scope(resource, since, wait_seconds, statement_seconds)))
+    if as_json:
+        sys.stdout.write(as_document(checks))
+    else:
+        for line in as_lines(checks):
+            _console.print(escape(line), highlight=False)
+    raise typer.Exit(1 if any(check.count for check in checks) else 0)
 
 
 if __name__ == "__main__":
