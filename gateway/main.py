@@ -88,7 +88,7 @@ async def application(settings: Settings) -> AsyncIterator[web.Application]:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
             await producer.stop()
-            for of_kind in availability.values():
+            for of_kind in context.availability.values():
                 await of_kind.close()
 
 
