@@ -2,6 +2,7 @@
 
 A claim is a name that pytest collects, not a word in a comment. Whether a test is on real servers is told by its
 fixtures, not by its folder: it is if the servers' fixtures are among those that it asks for, directly or through others.
+A test of tests/contract that is run on a server and on its twin in memory is real where its scenario names the server.
 """
 
 import re
@@ -13,6 +14,8 @@ from pathlib import Path
 
 LISTED = Path(__file__).with_name("cases.toml")
 SERVERS = frozenset({"servers", "own_servers"})
+CONTRACT = "tests/contract/"
+SERVERS_OF_CONTRACTS = frozenset({"redis", "postgres", "kafka"})
 NEEDS = ("real", "pure", "later")
 _CLAIMED = re.compile(r"(?:[er]\d+[_ ]+)+")
 _SCENARIO = re.compile(r"\[(.+)\]$")
@@ -51,9 +54,11 @@ class Shown:
 def shown_by(node_id: str, fixtures: Iterable[str], marks: Iterable[str]) -> Shown:
     """Read what pytest says of a test."""
     path, _, name = node_id.partition("::")
-    function, scenario = name.partition("[")[0], _SCENARIO.search(name)
-    is_real = not SERVERS.isdisjoint(fixtures)
-    return Shown(path, function, scenario[1] if scenario else "", is_real, any(mark in _UNSHOWN for mark in marks))
+    in_brackets = _SCENARIO.search(name)
+    scenario = in_brackets[1] if in_brackets else ""
+    is_on_one = path.startswith(CONTRACT) and not SERVERS_OF_CONTRACTS.isdisjoint(scenario.split("-"))
+    is_real = is_on_one or not SERVERS.isdisjoint(fixtures)
+    return Shown(path, name.partition("[")[0], scenario, is_real, any(mark in _UNSHOWN for mark in marks))
 
 
 def listed(text: str = "") -> list[Case]:

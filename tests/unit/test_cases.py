@@ -8,7 +8,7 @@ from tests.cases.collecting import ROOT, collected
 from tests.cases.table import Shown, gaps, listed, page, shown_by
 
 SPECIFICATION = ROOT.parent / "shared" / "edge-cases.md"
-REAL, PURE = ["servers", "running"], ["tmp_path"]
+REAL, PURE = ["running", "servers"], ["tmp_path"]
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +51,22 @@ def test_the_list_is_that_of_the_specification() -> None:
 def test_names_that_claim_a_case(node_id: str, claims: list[str]) -> None:
     """Of a function or of a scenario, at their beginning; not a file's, nor a word in the middle."""
     assert shown_by(node_id, PURE, []).cases == claims
+
+
+@pytest.mark.parametrize(
+    ("node_id", "fixtures", "is_real"),
+    [
+        ("tests/integration/test_x.py::test_x", ["alice", "running", "servers"], True),
+        ("tests/faults/test_x.py::test_x", ["own_servers"], True),
+        ("tests/integration/test_x.py::test_x[redis]", ["tmp_path"], False),
+        ("tests/contract/test_x.py::test_x[redis-3]", ["subject"], True),
+        ("tests/contract/test_x.py::test_x[memory-3]", ["subject"], False),
+        ("tests/contract/test_x.py::test_x", ["subject"], False),
+    ],
+)
+def test_what_a_test_runs_on(node_id: str, fixtures: list[str], is_real: bool) -> None:
+    """Told by the fixtures that it asks for; of a contract with two sides, by its scenario."""
+    assert shown_by(node_id, fixtures, []).is_real is is_real
 
 
 @pytest.mark.parametrize(
