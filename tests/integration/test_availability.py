@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from yarl import URL
 
 from tests.installation import Client, Installation, Reply
 from tests.integration.expectations import fresh, problem
@@ -53,7 +54,7 @@ async def pages(client: Client, **query: str) -> list[Reply]:
     reply = await client.call("GET", "/slots/availability", params=query)
     found = [reply]
     while "next" in reply.response.links:
-        reply = await client.call("GET", str(reply.response.links["next"]["url"].relative()))
+        reply = await client.call("GET", URL(reply.response.links["next"]["url"]).relative().human_repr())
         found.append(reply)
     return found
 
