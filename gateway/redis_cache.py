@@ -1,14 +1,14 @@
 """The cache in Redis: what must happen in one step is one Lua call. It decides nothing about what is served."""
 
-import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 
 from gateway.cache_store import CacheUnavailableError, Entry, Locked, Seen
+from topics.redis_client import within
 from topics.redis_keys import RedisKeys
 
 # KEYS: locks, entries, tombstones, in the same order. ARGV: owner, milliseconds. The clock is read before the locks are
@@ -56,34 +56,39 @@ class RedisCache:
 
     async def read(self, names: Sequence[str]) -> Mapping[str, Seen]:
         """See `CacheStore`."""
-        async with self._bounded(), self._redis.pipeline(transaction=False) as pipeline:
-            pipeline.mget([*map(self._keys.entry, names), *map(self._keys.tombstone, names)])
-            pipeline.time()
-            found, time = await pipeline.execute()
-            return _seen(names, found, time)
+        found, time = await self._within(self._look(names))
+        return _seen(names, found, time)
 
     async def lock(self, names: Sequence[str], owner: str, lock_ms: int) -> Locked:
         """See `CacheStore`."""
         keys = [*map(self._keys.lock, names), *map(self._keys.entry, names), *map(self._keys.tombstone, names)]
-        async with self._bounded():
-            time, taken, found = await self._lock(keys=keys, args=[owner, lock_ms])
-            return Locked(_seen(names, found, time), frozenset(names[place - 1] for place in taken))
+        time, taken, found = await self._within(_run(self._lock, keys, [owner, lock_ms]))
+        return Locked(_seen(names, found, time), frozenset(names[place - 1] for place in taken))
 
     async def store(self, entries: Mapping[str, Entry], owner: str, taken: Collection[str]) -> Collection[str]:
         """See `CacheStore`."""
         names = list(taken)
         keys = [place(name) for name in names for place in (self._keys.lock, self._keys.entry, self._keys.tombstone)]
-        async with self._bounded():
-            args = [owner, *(argument for name in names for argument in _stored(entries.get(name)))]
-            return [names[place - 1] for place in await self._store(keys=keys, args=args)]
+        args = [owner, *(argument for name in names for argument in _stored(entries.get(name)))]
+        stored = await self._within(_run(self._store, keys, args))
+        return [names[place - 1] for place in stored]
 
-    @asynccontextmanager
-    async def _bounded(self) -> AsyncIterator[None]:
+    async def _look(self, names: Sequence[str]) -> Sequence[Any]:
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            pipeline.mget([*map(self._keys.entry, names), *map(self._keys.tombstone, names)])
+            pipeline.time()
+            return await pipeline.execute()
+
+    async def _within(self, calling: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - Redis answers what it was asked
         try:
-            async with asyncio.timeout(self._timeout_seconds):
-                yield
+            return await within(self._timeout_seconds, calling)
         except (RedisError, OSError, TimeoutError) as fault:
             raise CacheUnavailableError(repr(fault)) from fault
+
+
+async def _run(script: AsyncScript, keys: Sequence[str], args: Sequence[Any]) -> Sequence[Any]:
+    answer: Sequence[Any] = await script(keys=keys, args=args)
+    return answer
 
 
 def _stored(entry: Entry | None) -> tuple[int, int, bytes]:

@@ -23,7 +23,7 @@ from topics.admin import disagreements
 from topics.catalogue import Catalogue
 from topics.partitions import partition_of
 from topics.producer import ResilientProducer
-from topics.redis_client import bounded_client
+from topics.redis_client import client_of
 from topics.redis_keys import RedisKeys
 from topics.signatures import worker_key
 from workers.applying import Applier
@@ -90,7 +90,7 @@ async def _servers(settings: Settings) -> AsyncIterator[_Servers]:
         transaction_ms=settings.postgres_transaction_timeout_ms,
         idle_in_transaction_ms=settings.postgres_idle_timeout_ms,
     )
-    redis = bounded_client(settings.redis.get_secret_value(), settings.redis_timeout_ms / 1000)
+    redis = client_of(settings.redis.get_secret_value())
     producer = ResilientProducer(settings.kafka, client_id="firmhold-worker")
     pool = lazy_pool(
         settings.postgres.get_secret_value(),

@@ -1,11 +1,11 @@
 """Tombstones in Redis. A tombstone is written, nothing is deleted: a gateway that read before the commit must not store."""
 
-import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from topics.redis_client import within
 from topics.redis_keys import RedisKeys
 
 # KEYS: the tombstones, then the entries in the same order. ARGV: how long a tombstone lives (ms), then the versions.
@@ -43,9 +43,11 @@ class RedisTombstones:
         keys = [*map(self._keys.tombstone, versions), *map(self._keys.entry, versions)]
         lists = [*map(self._keys.entry, forgotten), *map(self._keys.lock, forgotten)]
         try:
-            async with asyncio.timeout(self._timeout_seconds):
-                await self._raise(keys=keys, args=[self._tombstone_ms, *versions.values()])
-                if lists:
-                    await self._redis.delete(*lists)
+            await within(self._timeout_seconds, self._write(keys, [self._tombstone_ms, *versions.values()], lists))
         except RedisError as fault:
             raise ConnectionError(str(fault)) from fault
+
+    async def _write(self, keys: Sequence[str], args: Sequence[int], lists: Sequence[str]) -> None:
+        await self._raise(keys=keys, args=args)
+        if lists:
+            await self._redis.delete(*lists)
