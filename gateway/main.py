@@ -11,7 +11,7 @@ from aiohttp import web
 from redis.asyncio import Redis
 
 from firmhold.settings import Settings
-from gateway import holds, operating, publishing, request_stream, requests, slots
+from gateway import holds, operating, pages, publishing, request_stream, requests, slots
 from gateway.answers import Answers
 from gateway.availability import Availability
 from gateway.cache import CacheBounds
@@ -20,6 +20,7 @@ from gateway.context import CONTEXT, Context, HttpLimits
 from gateway.event_reader import EventReader
 from gateway.http_server import Runner
 from gateway.limiting import limit_writes
+from gateway.measuring import count_answers, measure
 from gateway.offsets import OffsetWatch
 from gateway.problems import BODY_TOO_LARGE, INTERNAL, METHOD_NOT_ALLOWED, UNKNOWN_PATH, ProblemError, Problems
 from gateway.publishing import Publisher
@@ -77,9 +78,12 @@ async def application(settings: Settings) -> AsyncIterator[web.Application]:
         publisher = context.submitter.publisher
         running = (context.reader.run, context.offsets.run, publisher.watch_log, publisher.watch_backlog)
         background = [asyncio.create_task(run()) for run in running]
-        app = web.Application(middlewares=[limit_writes, _tell_problems], client_max_size=settings.body_bytes_max)
+        app = web.Application(
+            middlewares=[count_answers, limit_writes, _tell_problems], client_max_size=settings.body_bytes_max
+        )
         app[CONTEXT] = context
-        for part in (operating, requests, request_stream, holds, slots):
+        measure(app)
+        for part in (operating, pages, requests, request_stream, holds, slots):
             app.add_routes(part.routes())
         try:
             yield app

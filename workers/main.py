@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 from faust.types import TP
 from redis.asyncio import Redis
 
+from firmhold import metrics
 from firmhold.settings import Settings
 from schema.connections import Timeouts, lazy_pool
 from schema.rows import ResourceKey
@@ -63,7 +64,11 @@ async def run(settings: Settings, hooks: Hooks | None = None) -> None:
         take_in(app, catalogue, pipeline.put)
         assigned = _watch_assignment(app)
         async with probe(
-            settings.host, settings.worker_port, ready=assigned.is_set, last_progress=pipeline.last_progress
+            settings.host,
+            settings.worker_port,
+            ready=assigned.is_set,
+            last_progress=pipeline.last_progress,
+            exposition=metrics.Exposition(pipeline.readings()),
         ) as port:
             if await _topics_agree(settings.kafka, catalogue, stop):
                 _log.info("worker starts", probe_port=port)
