@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Coroutine
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 
 import structlog
@@ -141,6 +142,44 @@ def seed() -> None:
 
     for line in asyncio.run(define(_settings_of_tool())):
         _console.print(line, highlight=False)
+
+
+@app.command()
+def define(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            exists=True,
+            dir_okay=False,
+            allow_dash=True,
+            help="NDJSON, or CSV with a header line; `-` reads standard input.",
+        ),
+    ],
+    *,
+    concurrency: Annotated[int, typer.Option(min=1, max=256, help="How many are on their way at once.")] = 16,
+    run: Annotated[
+        str, typer.Option(help="A definition is given once in a run; name another one to give all of them again.")
+    ] = "",
+) -> None:
+    """Define many resources through the gateway: a line each, `id` names it, `kind` is slot unless it says otherwise.
+
+    The other fields are those of the PUT call. FIRMHOLD_URL names the gateway, FIRMHOLD_ADMIN_KEY is its admin key.
+
+    NDJSON: {"id": "room-1", "capacity": 3, "title": "A room"}
+
+    CSV: id,capacity,title and below it room-1,3,A room
+
+    A faulty line is told with its number and stops no other. To repeat the command is harmless. Exit code 1 if any failed.
+    """
+    from firmhold.define import define_file  # noqa: PLC0415 - only this command needs a client
+
+    text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig")
+    failed = asyncio.run(define_file(_settings_of_tool(), text, concurrency=concurrency, run=run, tell=_tell_line))
+    raise typer.Exit(1 if failed else 0)
+
+
+def _tell_line(line: str, *, is_fault: bool) -> None:
+    Console(stderr=is_fault, highlight=False, soft_wrap=True).print(escape(line))
 
 
 @app.command()

@@ -124,13 +124,17 @@ async def test_e70_full_queue(site: Installation) -> None:
         )
         async with site.client(url=url) as client:
             first = [asyncio.create_task(client.hold("slot")) for _ in range(5)]
-            metrics_tell = asyncio.Event()
-            asyncio.get_running_loop().call_later(1.0, metrics_tell.set)
-            await metrics_tell.wait()
+            await eventually(lambda: on_their_way(client, 5), what="the first are on their way")
             for reply in await asyncio.gather(*(at_once(client.hold("slot")) for _ in range(10))):
                 not_taken(reply, "queue_full")
             for reply in await asyncio.gather(*first):
                 problem(reply, 503, "outcome_unknown")
+
+
+async def on_their_way(client: Client, count: int) -> bool:
+    """Tell whether so many commands are on their way to the log."""
+    async with client.session.get("/metrics") as response:
+        return f"firmhold_publications_in_flight {count}.0" in await response.text()
 
 
 async def test_e70_old_backlog(site: Installation) -> None:
