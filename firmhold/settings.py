@@ -121,6 +121,21 @@ class Settings(BaseSettings):
     ] = 1.0
     sweep_resources_max: Annotated[PositiveInt, Field(description="Resources that one look finds at most")] = 1_000
 
+    purge_margin_hours: Annotated[
+        PositiveInt,
+        Field(
+            description="How much longer than FIRMHOLD_REQUEST_RETENTION_DAYS outcomes are kept: by as much may the clocks "
+            "of the broker and Postgres differ"
+        ),
+    ] = 24
+    purge_seconds: Annotated[
+        float, Field(ge=0, description="Pause between two looks for outcomes that are too old; 0 turns purging off")
+    ] = 60.0
+    purge_requests_max: Annotated[PositiveInt, Field(description="Outcomes that one transaction forgets at most")] = 500
+    purge_pause_ms: Annotated[
+        PositiveInt, Field(description="Pause between two such transactions while there is more to forget")
+    ] = 200
+
     postgres_connections_max: Annotated[PositiveInt, Field(description="Connections to Postgres of one process")] = 8
     postgres_lock_timeout_ms: Annotated[PositiveInt, Field(description="Longest wait for a row lock")] = 4_000
     postgres_statement_timeout_ms: Annotated[PositiveInt, Field(description="Longest statement")] = 8_000

@@ -115,6 +115,7 @@ class _Audit:
         async for resource in self._audits.resources():
             check_counters(self._counters, resource)
             self._versions.judge(resource)
+        self._versions.rows_were_read()
         until = await self._audits.clock()
         async for request in self._audits.requests(self._marks.since, until):
             self._events.judge(request)

@@ -82,11 +82,15 @@ class Versions:
         else:
             self._compare(resource.key, resource.version, resource.counters, track.counters)
 
+    def rows_were_read(self) -> None:
+        """Tell which resources have no row though events told of them before the rows were read."""
+        for key, track in self._tracks.items():
+            if track.last and key not in self._rows:
+                self._tell_rowless(key)
+
     def settle(self, reached: set[str]) -> None:
         """Judge what was left; `reached` has the kinds whose workers are past all that was decided when rows were read."""
         for key, track in self._tracks.items():
-            if track.last and key not in self._rows and key.kind in reached:
-                self._tell_rowless(key)
             if track.missing:
                 self._settle_missing(key, track, reached)
         for key, (version, _) in self._ahead.items():
@@ -115,13 +119,12 @@ class Versions:
         )
 
     def _tell_rowless(self, key: ResourceKey) -> None:
-        if self.marks.resource_id in (None, key.resource_id):
-            self.check.tell(
-                _name(key),
-                found="events told of it and it has no row in `resources`",
-                wanted="resources are never deleted",
-                advice="Restore its rows from a backup",
-            )
+        self.check.tell(
+            _name(key),
+            found="events told of it and it has no row in `resources`",
+            wanted="resources are never deleted",
+            advice="Restore its rows from a backup",
+        )
 
     def _compare(self, key: ResourceKey, version: int, stored: Counters, told: Counters | None) -> None:
         if stored != told:
