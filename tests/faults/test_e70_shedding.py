@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest_asyncio
+from aiokafka import TopicPartition
+from aiokafka.admin import RecordsToDelete
 
 from firmhold.local.servers import Servers
 from schema.migrate import migrate
@@ -17,6 +19,7 @@ from tests.auditing import audit
 from tests.installation import PARTITIONS, Client, Installation, Reply, eventually, installation
 from tests.integration.expectations import problem, silence
 from tests.servers import Urls
+from topics.admin import admin_client
 from topics.commands import Hold
 from topics.partitions import partition_of
 
@@ -214,3 +217,19 @@ async def test_e70_one_hot_key(site: Installation) -> None:
 async def all_decided(database: Any, count: int) -> bool:  # noqa: ANN401 - asyncpg's connection
     """Tell whether so many of upstream's requests have their outcome."""
     return bool(await database.fetchval("select count(*) from requests where source = 'upstream/tests'") == count)
+
+
+async def test_what_retention_deleted_is_no_backlog(site: Installation) -> None:
+    """Undecided records that are gone keep nobody out: else no record would come that the workers could commit.
+
+    Seen to fail with the committed offset alone.
+    """
+    await site.start_gateway(FIRMHOLD_BACKLOG_AGE_MAX_SECONDS="0.5", FIRMHOLD_BACKLOG_POLL_MS="100")
+    slot, topic = slot_of(0), site.settings.catalogue().commands("slot")
+    async with site.client() as client:
+        assert (await client.hold(slot, wait=0)).status == 202
+        await eventually(lambda: is_refused(client, slot), what="the backlog is too old")
+        ends = await site.end_offsets(topic)
+        async with admin_client(site.urls.kafka) as admin:
+            await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=ends[0])})
+        await eventually(lambda: takes(client, slot), what="holds are taken again")
