@@ -146,15 +146,7 @@ def seed() -> None:
 
 @app.command()
 def define(
-    file: Annotated[
-        Path,
-        typer.Argument(
-            exists=True,
-            dir_okay=False,
-            allow_dash=True,
-            help="NDJSON, or CSV with a header line; `-` reads standard input.",
-        ),
-    ],
+    file: Annotated[Path, typer.Argument(help="NDJSON, or CSV with a header line; `-` reads standard input.")],
     *,
     concurrency: Annotated[int, typer.Option(min=1, max=256, help="How many are on their way at once.")] = 16,
     run: Annotated[
@@ -173,7 +165,10 @@ def define(
     """
     from firmhold.define import define_file  # noqa: PLC0415 - only this command needs a client
 
-    text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig")
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as fault:
+        raise typer.BadParameter(f"{file} cannot be read: {fault}", param_hint="FILE") from fault
     failed = asyncio.run(define_file(_settings_of_tool(), text, concurrency=concurrency, run=run, tell=_tell_line))
     raise typer.Exit(1 if failed else 0)
 
