@@ -32,7 +32,6 @@ from gateway.waiters import Waiters
 from schema.connections import Timeouts, lazy_pool
 from schema.reads import Reads
 from topics.producer import ResilientProducer
-from topics.redis_client import client_of
 from topics.redis_keys import RedisKeys
 from topics.signatures import gateway_key
 
@@ -71,7 +70,7 @@ async def application(settings: Settings) -> AsyncIterator[web.Application]:
         timeouts=Timeouts(statement_ms=settings.postgres_statement_timeout_ms),
         role="gateway",
     )
-    redis = client_of(settings.redis.get_secret_value())
+    redis = Redis.from_url(settings.redis.get_secret_value())
     async with pool, redis:
         reads = Reads(pool)
         context = _context(settings, producer, reads, _availability(settings, reads, redis))

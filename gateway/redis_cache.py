@@ -8,7 +8,7 @@ from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 
 from gateway.cache_store import CacheUnavailableError, Entry, Locked, Seen
-from topics.redis_client import within
+from topics.redis_patience import within
 from topics.redis_keys import RedisKeys
 
 # KEYS: locks, entries, tombstones, in the same order. ARGV: owner, milliseconds. The clock is read before the locks are
@@ -47,7 +47,7 @@ class RedisCache:
     """Implements `gateway.cache_store.CacheStore`."""
 
     def __init__(self, redis: Redis, keys: RedisKeys, *, timeout_seconds: float) -> None:
-        """Use a client of `topics.redis_client`; all of a call together takes no longer than the timeout."""
+        """All of a call together takes no longer than the timeout."""
         self._redis = redis
         self._keys = keys
         self._timeout_seconds = timeout_seconds

@@ -24,7 +24,6 @@ from topics.admin import disagreements
 from topics.catalogue import Catalogue
 from topics.partitions import partition_of
 from topics.producer import ResilientProducer
-from topics.redis_client import client_of
 from topics.redis_keys import RedisKeys
 from topics.signatures import worker_key
 from workers.applying import Applier
@@ -97,7 +96,7 @@ async def _servers(settings: Settings) -> AsyncIterator[_Servers]:
         transaction_ms=settings.postgres_transaction_timeout_ms,
         idle_in_transaction_ms=settings.postgres_idle_timeout_ms,
     )
-    redis = client_of(settings.redis.get_secret_value())
+    redis = Redis.from_url(settings.redis.get_secret_value())
     producer = ResilientProducer(settings.kafka, client_id="firmhold-worker")
     pool = lazy_pool(
         settings.postgres.get_secret_value(),

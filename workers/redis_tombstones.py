@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from topics.redis_client import within
+from topics.redis_patience import within
 from topics.redis_keys import RedisKeys
 
 # KEYS: the tombstones, then the entries in the same order. ARGV: how long a tombstone lives (ms), then the versions.
@@ -31,7 +31,7 @@ class RedisTombstones:
     """Implements `workers.invalidation.Tombstones`."""
 
     def __init__(self, redis: Redis, keys: RedisKeys, *, tombstone_seconds: int, timeout_seconds: float) -> None:
-        """Use a client of `topics.redis_client`; all of a call together takes no longer than the timeout."""
+        """All of a call together takes no longer than the timeout."""
         self._redis = redis
         self._raise = redis.register_script(_RAISE)
         self._keys = keys

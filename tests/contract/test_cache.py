@@ -11,7 +11,6 @@ from redis.asyncio import Redis
 from gateway.cache_store import CacheStore, Entry
 from gateway.redis_cache import RedisCache
 from tests.twins.memory_cache import MemoryCache
-from topics.redis_client import client_of
 from topics.redis_keys import RedisKeys
 from workers.invalidation import Tombstones
 from workers.redis_tombstones import RedisTombstones
@@ -64,7 +63,7 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
         memory = MemoryCache(lambda: clock["now_ms"], tombstone_ms=TOMBSTONE_MS)
         yield Subject(memory, memory, lambda: asyncio.to_thread(memory.flush), pass_ms)
         return
-    redis: Redis = client_of(request.getfixturevalue("redis_url"))
+    redis: Redis = Redis.from_url(request.getfixturevalue("redis_url"))
     keys = RedisKeys("contract:")
     async with redis:
         yield Subject(

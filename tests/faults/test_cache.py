@@ -94,7 +94,7 @@ async def test_e61_redis_is_stopped(own_redis: Installation, own_servers: Server
 async def test_e61_redis_is_silent(own_redis: Installation, own_servers: Servers) -> None:
     """Who reads waits for it at most once a rest, and a write for one timeout.
 
-    Seen to fail (12 s for the writes) with redis-py's own retries, and (5 s for the reads) without a rest.
+    Seen to fail (10 s for the reads) without a rest, and on a bound that never ends.
     """
     slot = f"slot-{uuid.uuid4().hex[:6]}"
     async with own_redis.client() as client:
@@ -105,11 +105,12 @@ async def test_e61_redis_is_silent(own_redis: Installation, own_servers: Servers
             for _ in range(50):
                 await free(client, slot)
             reads_seconds = time.monotonic() - began
+            began = time.monotonic()
             left = await write_and_read(client, slot, left)
-            seconds = time.monotonic() - began
+            writes_seconds = time.monotonic() - began
         await eventually(lambda: _is_cached(own_redis, client, slot), what="the cache is used again")
     assert reads_seconds < 2.5
-    assert seconds < 8
+    assert writes_seconds < 4
 
 
 async def test_r14_redis_is_flushed_at_any_point(own_redis: Installation) -> None:

@@ -1,23 +1,11 @@
-"""Reach Redis once and within a bound: whoever asks is served without Redis rather than late."""
+"""Wait for Redis within a bound, connecting and all: whoever asks is served without Redis rather than late."""
 
 import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-
 T = TypeVar("T")
 _TURNS_OF_GRACE = 20
-
-
-def client_of(url: str) -> Redis:
-    """Return a client that connects when first used and tries once; every call on it goes through `within`.
-
-    redis-py's own default is ten more tries with pauses: a silent server would hold up each call for seconds.
-    """
-    return Redis.from_url(url, socket_timeout=None, socket_connect_timeout=None, retry=Retry(NoBackoff(), 0))
 
 
 async def within(seconds: float, calling: Coroutine[Any, Any, T]) -> T:
