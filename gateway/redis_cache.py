@@ -8,8 +8,8 @@ from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 
 from gateway.cache_store import CacheUnavailableError, Entry, Locked, Seen
-from topics.redis_patience import within
 from topics.redis_keys import RedisKeys
+from topics.redis_patience import within
 
 # KEYS: locks, entries, tombstones, in the same order. ARGV: owner, milliseconds. The clock is read before the locks are
 # ours, so before anything is read under them.

@@ -5,8 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from topics.redis_patience import within
 from topics.redis_keys import RedisKeys
+from topics.redis_patience import within
 
 # KEYS: the tombstones, then the entries in the same order. ARGV: how long a tombstone lives (ms), then the versions.
 # An entry that the tombstone makes wrong must not outlive it.
