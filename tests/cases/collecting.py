@@ -24,12 +24,15 @@ class _Noting:
 
 
 def collected() -> list[Shown]:
-    """Return all tests of this checkout; raises CalledProcessError, with pytest's words, if they cannot be collected."""
+    """Return all tests of this checkout; raises AssertionError, with pytest's words, if they cannot be collected."""
     program = [sys.executable, "-m", "tests.cases.collecting"]
-    output = subprocess.run(program, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    return [shown_by(*json.loads(line)) for line in output.splitlines() if line.startswith("[")]
+    done = subprocess.run(program, cwd=ROOT, check=False, capture_output=True, text=True)
+    lines = done.stdout.splitlines()
+    said = "\n".join(line for line in [*lines, done.stderr] if not line.startswith("["))
+    assert done.returncode == 0, f"the tests cannot be collected:\n{said}"
+    return [shown_by(*json.loads(line)) for line in lines if line.startswith("[")]
 
 
 if __name__ == "__main__":
-    arguments = ["--collect-only", "-qq", "--no-summary", "-p", "no:cacheprovider", "tests"]
+    arguments = ["--collect-only", "-qq", "-p", "no:cacheprovider", "tests"]
     sys.exit(pytest.main(arguments, plugins=[_Noting()]))
