@@ -16,12 +16,13 @@ from hypothesis import strategies as some
 from schema.connections import Timeouts, lazy_pool
 from schema.store import Store
 from topics import commands
-from topics.catalogue import LOG_APPEND_TIME
+from topics.catalogue import LOG_APPEND_TIME, Catalogue
 from topics.identifiers import hold_id_of, request_id
 from topics.signatures import KeyRing, Scope, Signed, SigningKey, sign
 from workers.applying import Applied, Applier
 from workers.core.batch import Arrived
 from workers.crash_points import Hooks
+from workers.emitting import Emitter
 from workers.reading import Incoming, Ordered, Reader, Rejected
 
 EXAMPLES = 300
@@ -29,6 +30,7 @@ KEY = SigningKey("tests", b"k" * 32, frozenset(Scope), "")
 ROOM = commands.DefineResource(resource_id="room", capacity=commands.MAX_UNITS)
 HOLD = commands.Hold(resource_id="room")
 HOLD_ID = hold_id_of(request_id("slot", "room", "shop", "the hold", commands.fingerprint("slot", HOLD)))
+EMITTER = Emitter(Catalogue())
 TEXTS = (
     "\x00", "a\x00b", "\ud800", "\udfff", "\x7f", "\x85", "\u2028", "\ufeff", "\ufffe", "\U0010ffff" * 128, "é" * 128,
     "x" * 129, "", " ", "'; drop table holds; --", "\\u0000", "%s$1", "\u202e", "ﷺ" * 128, "{}", '"', "\\",
@@ -126,6 +128,9 @@ def read(worker: Site, *records: Incoming) -> list[Arrived]:
     """Read records as a worker does and return the commands; nothing but a dead letter may become of the others."""
     items = [item for record in records for item in worker.reader.read(record)]
     assert all(isinstance(item, Ordered | Rejected) for item in items)
+    rejected = [item for item in items if isinstance(item, Rejected)]
+    letters = [letter for letter in EMITTER.records(rejected, Applied((), {})) if letter.topic.endswith(".dlq")]
+    assert len(letters) == sum(item.reason is not None for item in rejected)
     return [item.arrived for item in items if isinstance(item, Ordered)]
 
 
