@@ -124,7 +124,7 @@ class Applier:
         try:
             return await self._refuse_culprit(arrived)
         except Exception as second:
-            if True:
+            if not _has_culprit(second):
                 raise
             self._culprits[arrived.request_id] = Culprit(arrived, _traceback(second), is_refused=False)
             return Applied((Outcome(arrived, (), repeated=False),), {})
