@@ -52,7 +52,10 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one command: the events to send, or None if its record is older than outcomes are kept."""
+    """What became of one command: the events to send, or None if its record is older than outcomes are kept.
+
+    A culprit whose refusal could not be stored has no events.
+    """
 
     arrived: Arrived
     events: tuple[events.Stored, ...] | None
