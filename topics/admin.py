@@ -78,7 +78,7 @@ async def _until_shown(what: str, missing: Callable[[], Awaitable[list[str]]]) -
     """Wait until the broker shows what its controller accepted; it learns of it a moment later (KRaft), and tells nobody."""
     try:
         async with asyncio.timeout(_SHOWN_AFTER_SECONDS):
-            while await missing():
+            while await missing():  # noqa: ASYNC110 - no broker tells when it shows what it took
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
     except TimeoutError as error:
         message = f"the broker accepted {what} but did not show them within {_SHOWN_AFTER_SECONDS:g} s"
