@@ -68,6 +68,7 @@ class DefineResource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     currency: Currency | None = None
     name: Title | None = None
     payment_seconds: Seconds | None = None
+    client_reference: Text | None = None
     if_version: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
@@ -75,6 +76,7 @@ class _OfHold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     resource_id: ResourceId
     hold_id: HoldId
     token_hash: Sha256Hex | None = None
+    client_reference: Text | None = None
 
 
 class Confirm(_OfHold, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -100,8 +102,6 @@ class ChangeHold(_OfHold, frozen=True, kw_only=True, omit_defaults=True, forbid_
 class PlaceOrder(_OfHold, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Make an order of a hold, for the price that the hold was placed at. The hold is then used up."""
 
-    client_reference: Text | None = None
-
 
 class CancelOrder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Call an order off: one that waits for payment gives its units back, a paid one is to be refunded."""
@@ -109,6 +109,7 @@ class CancelOrder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     resource_id: ResourceId
     order_id: OrderId
     token_hash: Sha256Hex | None = None
+    client_reference: Text | None = None
 
 
 class RecordPayment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -127,6 +128,7 @@ class RecordPayment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     amount: Amount | None = None
     currency: Currency | None = None
     return_units: bool = False
+    client_reference: Text | None = None
 
 
 class Expire(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -192,6 +194,11 @@ def _decode_with_integer_id(type_name: str, value: bytes, fault: Exception) -> C
     except _UNREADABLE as other:
         raise Invalid(str(other)) from other
     raise Invalid(str(fault)) from fault
+
+
+def client_reference_of(command: Command) -> str | None:
+    """Return what the client calls its request, echoed wherever the request is told of."""
+    return None if isinstance(command, Expire) else command.client_reference
 
 
 def encode(command: Command) -> bytes:

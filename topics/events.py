@@ -68,12 +68,14 @@ class ResourceDefined(msgspec.Struct, frozen=True, kw_only=True):
     counters: Counters
     arrived_at: datetime
     decided_at: datetime
+    client_reference: str | None = None
 
 
 class HoldChanged(msgspec.Struct, frozen=True, kw_only=True):
     """A hold was placed or changed: the event's type says how.
 
     `hold.unchanged` answers who asked for what is so already; it has no version of its own but the current one.
+    `client_reference` is that of the request, beside the hold's own; null where no request caused it.
     """
 
     resource_id: str
@@ -82,12 +84,14 @@ class HoldChanged(msgspec.Struct, frozen=True, kw_only=True):
     counters: Counters
     arrived_at: datetime
     decided_at: datetime
+    client_reference: str | None = None
 
 
 class OrderChanged(msgspec.Struct, frozen=True, kw_only=True):
     """An order was placed or went on: the event's type says how.
 
     `order.unchanged` answers who asked for what is so already; it has no version of its own but the current one.
+    `client_reference` is that of the request, beside the order's own; null where no request asked for it.
     """
 
     resource_id: str
@@ -96,6 +100,7 @@ class OrderChanged(msgspec.Struct, frozen=True, kw_only=True):
     counters: Counters
     arrived_at: datetime
     decided_at: datetime
+    client_reference: str | None = None
 
 
 class PaymentRecorded(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,6 +118,7 @@ class PaymentRecorded(msgspec.Struct, frozen=True, kw_only=True):
     decided_at: datetime
     event_id: str | None = None
     effect: PaymentEffect | None = None
+    client_reference: str | None = None
 
 
 class RefundRequired(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,6 +154,7 @@ class RequestRefused(msgspec.Struct, frozen=True, kw_only=True):
     arrived_at: datetime
     decided_at: datetime
     counters: Counters | None = None
+    client_reference: str | None = None
     order_id: str | msgspec.UnsetType = msgspec.UNSET
 
 

@@ -38,8 +38,8 @@ PAYMENT: dict[str, object] = {
 }
 FIELDS: dict[str, dict[str, object]] = {
     "PlaceOrder": {"hold_id": "h", "client_reference": "c"},
-    "CancelOrder": {"order_id": ORDER},
-    "RecordPayment": {**PAYMENT, "return_units": True},
+    "CancelOrder": {"order_id": ORDER, "client_reference": "c"},
+    "RecordPayment": {**PAYMENT, "return_units": True, "client_reference": "c"},
 }
 OTHERS: dict[str, object] = {
     "hold_id": "g",

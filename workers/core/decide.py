@@ -33,7 +33,7 @@ def decide(
 
     `parking` is how long a payment waits for its order.
     """
-    draft = Draft(state, arrived_at, decided_at)
+    draft = Draft(state, arrived_at, decided_at, commands.client_reference_of(ask.command))
     _expire_due(draft)
     if holding.placed_before(draft, ask) or ordering.placed_before(draft, ask) or paying.recorded_before(draft, ask):
         return draft.decision(None)
@@ -45,7 +45,7 @@ def decide(
 
 def fail(state: State, ask: Ask, detail: str, arrived_at: datetime, decided_at: datetime) -> Decision:
     """Return the refusal `internal_error` of a command that made us fail; nothing else changes."""
-    draft = Draft(state, arrived_at, decided_at)
+    draft = Draft(state, arrived_at, decided_at, commands.client_reference_of(ask.command))
     refuse(draft, ask, No("internal_error", detail))
     return draft.decision("internal_error")
 

@@ -47,6 +47,7 @@ def refuse(draft: Draft, ask: Ask, no: No) -> None:
         arrived_at=draft.arrived_at,
         decided_at=draft.decided_at,
         counters=None if draft.resource is None else draft.counters(),
+        client_reference=draft.client_reference,
         order_id=no.order_id or msgspec.UNSET,
     )
     draft.facts.append(Fact(events.REQUEST_REFUSED, draft.version(), answers=True, data=data))
@@ -72,5 +73,6 @@ def _tell(draft: Draft, event: str, hold: Hold, *, answers: bool) -> None:
         counters=draft.counters(),
         arrived_at=draft.arrived_at,
         decided_at=draft.decided_at,
+        client_reference=draft.client_reference if answers else None,
     )
     draft.facts.append(Fact(event, draft.version(), answers=answers, data=data))

@@ -68,6 +68,7 @@ def tell_payment(
         decided_at=draft.decided_at,
         event_id=event_id,
         effect=effect,
+        client_reference=draft.client_reference if answers else None,
     )
     draft.facts.append(Fact(event, draft.version(), answers=answers, data=data))
 
@@ -101,6 +102,7 @@ def _tell_order(draft: Draft, event: str, order: Order, *, answers: bool) -> Non
         counters=draft.counters(),
         arrived_at=draft.arrived_at,
         decided_at=draft.decided_at,
+        client_reference=draft.client_reference if answers else None,
     )
     draft.facts.append(Fact(event, draft.version(), answers=answers, data=data))
 

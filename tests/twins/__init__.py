@@ -1,0 +1,1 @@
+"""Servers in memory, held to the same contract suites as the real ones (tests/contract)."""
