@@ -48,7 +48,12 @@ async def test_a_product_is_defined_read_and_replaced(alice: Client) -> None:
     assert (changed.status, changed.body["payment_seconds"], changed.body["units_per_hold"]) == (200, 900, None)
     assert (await alice.call("GET", f"/api/products/{product}")).body == {
         **shown,
-        **{"name": None, "price": 9900, "stock": 5, "stock_available": 8, "stock_reserved": 3, "version": 3},
+        "name": None,
+        "price": 9900,
+        "stock": 5,
+        "stock_available": 8,
+        "stock_reserved": 3,
+        "version": 3,
     }
 
 
