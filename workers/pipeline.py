@@ -6,7 +6,6 @@ place, however long that takes; what is not understood is raised, and the worker
 """
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,6 +24,11 @@ from workers.reading import Forwarded, Incoming, Item, Ordered, Reader, Rejected
 
 _log = structlog.get_logger(__name__)
 _HOUR_SECONDS = 3600.0
+
+
+def _now() -> float:
+    """Return the event loop's time: in a simulation it is not that of the machine."""
+    return asyncio.get_running_loop().time()
 
 
 class Delivery(Protocol):
@@ -85,7 +89,7 @@ class Counts:
     rejected: int = 0
     forwarded: int = 0
     retries: int = 0
-    last_progress: float = field(default_factory=time.monotonic)
+    last_progress: float = field(default_factory=_now)
 
 
 class Pipeline:
@@ -139,8 +143,8 @@ class Pipeline:
         return self._inbox.qsize()
 
     def last_progress(self) -> float:
-        """Return when (time.monotonic) there last was nothing to do, or something got done."""
-        return time.monotonic() if self._inbox.empty() and self._unfinished == 0 else self.counts.last_progress
+        """Return when (by the event loop's clock) there last was nothing to do, or something got done."""
+        return _now() if self._inbox.empty() and self._unfinished == 0 else self.counts.last_progress
 
     async def run(self) -> None:
         """Work until `drain`; raises what is not understood."""
@@ -164,7 +168,7 @@ class Pipeline:
 
     async def _decide_batches(self) -> None:
         while (reads := await self._next_reads()) is not None:
-            self.counts.last_progress = time.monotonic()
+            self.counts.last_progress = _now()
             self._unfinished += 1
             if not await self._decide_batch(reads):
                 self._unfinished -= 1
@@ -244,7 +248,7 @@ class Pipeline:
         for delivery in batch.deliveries:
             if delivery.is_ours():
                 delivery.acknowledge()
-        self.counts.last_progress = time.monotonic()
+        self.counts.last_progress = _now()
 
     def _count(self, items: Sequence[Item], applied: Applied) -> None:
         self.counts.batches += 1
@@ -254,8 +258,8 @@ class Pipeline:
         self.counts.rejected += sum(isinstance(item, Rejected) for item in items)
         for culprit in applied.culprits:
             _log.error("a command made the worker fail", request_id=culprit.arrived.request_id, fault=culprit.traceback)
-            self._culprits_at.append(time.monotonic())
-        while self._culprits_at and self._culprits_at[0] < time.monotonic() - _HOUR_SECONDS:
+            self._culprits_at.append(_now())
+        while self._culprits_at and self._culprits_at[0] < _now() - _HOUR_SECONDS:
             self._culprits_at.popleft()
         if self._has_too_many_culprits():
             self.stop()  # what is decided is told first; then `run` raises

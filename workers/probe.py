@@ -1,6 +1,6 @@
 """Say whether the worker lives and is ready, over HTTP on a port of its own."""
 
-import time
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -13,7 +13,7 @@ async def probe(
 ) -> AsyncIterator[int]:
     """Serve /healthz and /readyz for the length of the block; yields the port (useful if 0 was asked for).
 
-    `last_progress` is the time (time.monotonic) at which the worker last had nothing to do or got something done. It is
+    `last_progress` is the event loop's time at which the worker last had nothing to do or got something done. It is
     told and not judged: a worker that waits for Postgres or Kafka does what it should, and ending it would not help.
     """
 
@@ -22,7 +22,7 @@ async def probe(
         return web.json_response({"ready": is_ready}, status=200 if is_ready else 503)
 
     async def healthz(_: web.Request) -> web.Response:
-        return web.json_response({"stalled_seconds": max(0.0, time.monotonic() - last_progress())})
+        return web.json_response({"stalled_seconds": max(0.0, asyncio.get_running_loop().time() - last_progress())})
 
     app = web.Application()
     app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz)])
