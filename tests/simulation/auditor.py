@@ -1,0 +1,317 @@
+"""The auditor: from the logs it rebuilds what should be true, and compares it with what was told and what is stored.
+
+It imports the contract (`topics`), its own two modules, and nothing else of ours (a test looks). What it cannot derive
+from the command log it takes from what was told and holds all else to it: when a command was decided, and which of two
+requests with one key, on two partitions, was first.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from tests.simulation.evidence import Asked, Evidence, Lying, Misplaced, TurnedAway, read
+from tests.simulation.rebuilding import POOL, Placed, Slot, Told
+from topics import events
+from topics.identifiers import is_resource_id
+
+_BATCHED_HEADERS = frozenset(("ce_traceparent",))  # a copy of a command may be of another trace
+
+
+@dataclass(frozen=True)
+class Heard:
+    """An event as it first appeared on the topic."""
+
+    id: str
+    type: str
+    headers: Mapping[str, bytes]
+    value: bytes
+    data: Any
+
+
+@dataclass
+class Audit:
+    """What was found wrong, in sentences; and what was looked at, counted."""
+
+    faults: list[str] = field(default_factory=list)
+    looked_at: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    def require(self, is_so: bool, otherwise: str) -> None:
+        """Note a fault unless it is so."""
+        if not is_so:
+            self.faults.append(otherwise)
+
+
+def audit(evidence: Evidence) -> Audit:
+    """Return what is wrong with this evidence."""
+    found = Audit()
+    heard = _listen(evidence, found)
+    asked: dict[str, Asked] = {}
+    owners: dict[tuple[str, str], list[Asked]] = defaultdict(list)
+    for it in read(evidence):
+        match it:
+            case Asked():
+                found.looked_at["commands"] += 1
+                if it.request_id not in asked:
+                    asked[it.request_id] = it
+                    owners[it.claim].append(it)
+                else:
+                    found.looked_at["repeated commands"] += 1
+            case TurnedAway():
+                _audit_turned_away(evidence, it, heard, found)
+            case Misplaced():
+                _audit_forwarded(evidence, it, found)
+    _audit_dead_letters(evidence, found)
+    told = _by_request(heard, asked, found)
+    owning = _audit_claims(owners, told, found)
+    slots = _replay(evidence, asked, owning, told, found)
+    _audit_rows(evidence, asked, owning, told, slots, found)
+    return found
+
+
+def _listen(evidence: Evidence, found: Audit) -> dict[str, Heard]:
+    """Read the events: repeated word for word, each slot's in the order of its versions, without gaps, nothing oversold."""
+    heard: dict[str, Heard] = {}
+    last: dict[str, Any] = {}
+    for record in evidence.events:
+        headers = {name: text for name, text in record.headers if name not in _BATCHED_HEADERS}
+        event_id, type_name = headers["ce_id"].decode(), headers["ce_type"].decode()
+        before = heard.get(event_id)
+        if before is not None:
+            found.looked_at["repeated events"] += 1
+            same = before.value == record.value and dict(before.headers) == headers
+            found.require(same, f"event {event_id} was sent again with other words")
+            continue
+        value = record.value or b""
+        event = Heard(event_id, type_name, headers, value, events.decode_data(type_name, value))
+        heard[event_id] = event
+        found.looked_at[type_name] += 1
+        if type_name not in {events.RECORD_REJECTED, events.REQUEST_REFUSED, events.HOLD_UNCHANGED}:
+            _audit_version(event, last.get(event.data.resource_id), found)
+            last[event.data.resource_id] = event.data
+    return heard
+
+
+def _audit_version(event: Heard, before: Any, found: Audit) -> None:  # noqa: ANN401 - data of any event
+    """Look at an event beside the one before it: the next version, and never more out than there is or was."""
+    data, expected = event.data, 1 if before is None else before.version + 1
+    found.require(
+        data.version == expected, f"{data.resource_id}: version {data.version} appeared where {expected} was due"
+    )
+    units = data.counters
+    out = units.held + units.taken
+    was_out = 0 if before is None else before.counters.held + before.counters.taken
+    found.require(
+        out <= max(units.capacity, was_out), f"{data.resource_id} is sold twice at version {data.version}: {units}"
+    )
+
+
+def _audit_turned_away(evidence: Evidence, it: TurnedAway, heard: Mapping[str, Heard], found: Audit) -> None:
+    """What is not decided is answered where its key says whom, and put aside unless it is only forbidden."""
+    found.looked_at[f"turned away: {it.reason}"] += 1
+    record = it.record
+    where = f"{record.topic}/{record.partition}/{record.offset}/{it.part}"
+    if record.key is not None and is_resource_id(record.key.decode("utf-8", "replace")):
+        answer = heard.get(where)
+        found.require(
+            answer is not None and answer.type == events.RECORD_REJECTED and answer.data.reason == it.reason,
+            f"{where} is {it.reason} and was not rejected so: {answer}",
+        )
+    if it.is_dead_letter:
+        kept = [letter for letter in evidence.dead_letters if _coordinates(letter) == where.rpartition("/")[0]]
+        reasons = {dict(letter.headers)["firmhold-dlq-reason"].decode() for letter in kept}
+        same = all((letter.key, letter.value) == (record.key, record.value) for letter in kept)
+        found.require(it.reason in reasons and same, f"{where} is {it.reason}, its dead letters say {reasons}")
+
+
+def _coordinates(letter: Lying) -> str:
+    headers = dict(letter.headers)
+    return "/".join(headers[f"firmhold-dlq-{name}"].decode() for name in ("topic", "partition", "offset"))
+
+
+def _audit_forwarded(evidence: Evidence, it: Misplaced, found: Audit) -> None:
+    found.looked_at["misplaced"] += 1
+    mark = ("firmhold-forwarded", f"{it.record.partition}/{it.record.offset}".encode())
+    there = any(
+        record.partition == it.home and mark in record.headers and record.value == it.record.value
+        for record in evidence.commands
+    )
+    found.require(there, f"the record {mark[1].decode()} was not forwarded to partition {it.home}")
+
+
+def _audit_dead_letters(evidence: Evidence, found: Audit) -> None:
+    """Nothing was put aside that could be decided."""
+    bad = {
+        f"{it.record.topic}/{it.record.partition}/{it.record.offset}"
+        for it in read(evidence)
+        if isinstance(it, TurnedAway) and it.is_dead_letter
+    }
+    for letter in evidence.dead_letters:
+        found.require(_coordinates(letter) in bad, f"{_coordinates(letter)} is a dead letter and could be decided")
+
+
+def _by_request(heard: Mapping[str, Heard], asked: Mapping[str, Asked], found: Audit) -> dict[str, list[Heard]]:
+    """Sort the events by the request that caused them."""
+    told: dict[str, list[Heard]] = defaultdict(list)
+    for event in heard.values():
+        if event.type == events.RECORD_REJECTED:
+            continue
+        request_id, _, place = event.id.rpartition("/")
+        found.require(request_id in asked, f"event {event.id} answers what nobody asked")
+        found.require(int(place) == len(told[request_id]), f"event {event.id} appeared out of its place")
+        told[request_id].append(event)
+    return told
+
+
+def _audit_claims(
+    owners: Mapping[tuple[str, str], list[Asked]], told: Mapping[str, list[Heard]], found: Audit
+) -> set[str]:
+    """Each claim has one owner, and of one partition the first; returns the requests that own theirs."""
+    owning: set[str] = set()
+    for claim, requests in owners.items():
+        kept = [it for it in requests if _reason(told.get(it.request_id, [])) != "idempotency_key_reused"]
+        found.require(len(kept) == 1, f"the claim {claim} has {len(kept)} owners of {len(requests)} requests")
+        owning |= {it.request_id for it in kept}
+        if len(requests) > 1:
+            found.looked_at["claims used for two requests"] += 1
+        if kept and len({it.record.partition for it in requests}) == 1:
+            found.require(kept[0] is requests[0], f"the claim {claim} belongs to {requests[0].request_id}")
+    return owning
+
+
+def _reason(told: list[Heard]) -> str | None:
+    return told[-1].data.reason if told and told[-1].type == events.REQUEST_REFUSED else None
+
+
+def _replay(
+    evidence: Evidence, asked: Mapping[str, Asked], owning: set[str], told: Mapping[str, list[Heard]], found: Audit
+) -> dict[str, Slot]:
+    """Decide all again, in the order of the log, and compare word by word what was told."""
+    slots: dict[str, Slot] = {}
+    decided = {row["request_id"]: row["decided_at"] for row in evidence.rows["requests"]}
+    before: dict[str, datetime] = {}
+    for request_id, it in asked.items():
+        if request_id not in decided:
+            found.require(False, f"{_name(it)} was never decided")
+            continue
+        resource_id, decided_at = it.command.resource_id, decided[request_id]
+        slot = slots.setdefault(resource_id, Slot(resource_id))
+        earlier = before.get(resource_id, decided_at)
+        found.require(decided_at >= earlier, f"{_name(it)} was decided before what came before it")
+        before[resource_id] = decided_at
+        expected = slot.answer(it, decided_at, owns_claim=request_id in owning)
+        _compare(it, expected, told.get(request_id, []), found)
+    return slots
+
+
+def _name(it: Asked) -> str:
+    where = f"{it.record.partition}/{it.record.offset}"
+    return f"{type(it.command).__name__} of {it.command.resource_id} at {where} ({it.source}, {it.claim_id})"
+
+
+def _compare(it: Asked, expected: list[Told], told: list[Heard], found: Audit) -> None:
+    """Compare type, data, and who is answered."""
+    found.require(
+        len(told) == len(expected),
+        f"{_name(it)}: told {[event.type for event in told]}, due {[type_name for type_name, _ in expected]}",
+    )
+    for place, ((type_name, data), event) in enumerate(zip(expected, told, strict=False)):
+        said = msgspec.structs.replace(event.data, detail="") if hasattr(event.data, "detail") else event.data
+        found.require(
+            (event.type, said) == (type_name, data),
+            f"{_name(it)}: event {place} says {event.type} {said}, due was {type_name} {data}",
+        )
+        answers = place == len(expected) - 1 and type_name != "hold.expired"
+        answered = event.headers.get("ce_correlationid", b"").decode()
+        found.require(answered == (it.request_id if answers else ""), f"event {event.id} answers {answered!r}")
+        record = event.headers.get("ce_commandrecord", b"").decode()
+        decided = f"{it.record.partition}/{it.record.offset}" if answers else ""
+        found.require(record == decided, f"event {event.id} is of record {record!r}, due was {decided!r}")
+
+
+def _audit_rows(
+    evidence: Evidence,
+    asked: Mapping[str, Asked],
+    owning: set[str],
+    told: Mapping[str, list[Heard]],
+    slots: Mapping[str, Slot],
+    found: Audit,
+) -> None:
+    """The final rows are what was rebuilt: no more, no less, no other."""
+    requests = {row["request_id"]: row for row in evidence.rows["requests"]}
+    found.require(requests.keys() <= asked.keys(), "a request is stored that nobody made")
+    for request_id, row in requests.items():
+        stored = [(event.id, event.type, bytes(event.data)) for event in events.decode_stored(row["events"])]
+        said = [(event.id, event.type, event.value) for event in told.get(request_id, [])]
+        found.require(stored == said, f"{request_id}: what is stored is not what was told")
+        found.require(row["owns_claim"] == (request_id in owning), f"{request_id}: owns_claim is {row['owns_claim']}")
+        found.require(row["reason"] == _reason(told.get(request_id, [])), f"{request_id}: reason is {row['reason']}")
+    _same(_rebuilt_resources(slots), evidence.rows["resources"], "resource_id", found)
+    _same(_rebuilt_pools(slots), evidence.rows["pools"], "resource_id", found)
+    holds = (
+        _rebuilt_hold(hold, slot.resource_id) for slot in slots.values() for hold in slot.holds.values()
+    )
+    _same(holds, evidence.rows["holds"], "hold_id", found)
+
+
+def _same(
+    rebuilt: Iterator[dict[str, Any]], rows: Any, key: str, found: Audit  # noqa: ANN401 - columns of any type
+) -> None:
+    stored = {row[key]: row for row in rows}
+    due = {row[key]: row for row in rebuilt}
+    found.require(stored.keys() == due.keys(), f"rows by {key} differ: {sorted(stored.keys() ^ due.keys())[:3]}")
+    for name, row in due.items():
+        differing = {
+            column: (stored[name][column], value)
+            for column, value in row.items()
+            if name in stored and stored[name][column] != value
+        }
+        found.require(not differing, f"{name}: stored and rebuilt differ in {differing}")
+
+
+def _rebuilt_resources(slots: Mapping[str, Slot]) -> Iterator[dict[str, Any]]:
+    for slot in slots.values():
+        if slot.settings is not None:
+            yield {
+                "resource_id": slot.resource_id,
+                "version": slot.version,
+                "last_arrived_at": slot.last_arrived_at,
+                **msgspec.structs.asdict(slot.counters()),
+            }
+
+
+def _rebuilt_pools(slots: Mapping[str, Slot]) -> Iterator[dict[str, Any]]:
+    for slot in slots.values():
+        if slot.settings is not None:
+            units = slot.counters()
+            yield {
+                "resource_id": slot.resource_id,
+                "pool": POOL,
+                "capacity": units.capacity,
+                "held": units.held,
+                "taken": units.taken,
+                "ceiling": max(units.capacity, units.held + units.taken),
+            }
+
+
+def _rebuilt_hold(hold: Placed, resource_id: str) -> dict[str, Any]:
+    return {
+        "hold_id": hold.hold_id,
+        "resource_id": resource_id,
+        "account": hold.account,
+        "token_hash": hold.token_hash,
+        "buyer": hold.buyer,
+        "client_reference": hold.client_reference,
+        "status": hold.status.value,
+        "quantity": hold.quantity,
+        "units": hold.units,
+        "granted_at": hold.granted_at,
+        "expires_at": hold.expires_at,
+        "expires_latest_at": hold.latest,
+        "ended_at": hold.ended_at,
+    }
+
+
