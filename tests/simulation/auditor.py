@@ -88,7 +88,7 @@ def _listen(evidence: Evidence, found: Audit) -> dict[str, Heard]:
         value = record.value or b""
         event = Heard(event_id, type_name, headers, value, events.decode_data(type_name, value))
         heard[event_id] = event
-        found.looked_at[type_name] += 1
+        found.looked_at[f"{type_name} {event.data.reason}" if type_name == events.REQUEST_REFUSED else type_name] += 1
         if type_name not in {events.RECORD_REJECTED, events.REQUEST_REFUSED, events.HOLD_UNCHANGED}:
             _audit_version(event, last.get(event.data.resource_id), found)
             last[event.data.resource_id] = event.data

@@ -15,10 +15,12 @@ from contextvars import Context, ContextVar, copy_context
 from random import Random
 from typing import Any
 
+from tests.twins.line import Unplugged
+
 _process: ContextVar["Process"] = ContextVar("process")
 
 
-class Killed(BaseException):
+class Killed(Unplugged):
     """Ends the step during which a process was killed; nothing may catch it, and nothing that it passes can be seen."""
 
 
@@ -37,6 +39,7 @@ class Process:
         self.is_paused = False
         self.steps = 0
         self.dies_at_step: int | None = None
+        self._pauses_at_step: int | None = None
         self.on_death: Callable[[], None] = lambda: None
         self._world = world
         self._context = copy_context()
@@ -50,8 +53,35 @@ class Process:
         """End it at once, as SIGKILL does."""
         self.is_alive = False
         self.waiting.clear()
-        self._world.note(f"{self.name} is killed")
+        self._world.processes.remove(self)
+        self._world.note(f"{self.name} is dead")
         self.on_death()
+
+    def pause(self) -> None:
+        """Stop it where it is, as SIGSTOP does; what it asked of others goes on."""
+        if self.is_alive and not self.is_paused:
+            self.is_paused = True
+            self._world.note(f"{self.name} is paused")
+
+    def pause_at_step(self, step: int) -> None:
+        """Stop it when it has made so many steps."""
+        self._pauses_at_step = step
+
+    def resume(self) -> None:
+        """Let it go on, as SIGCONT does."""
+        self._pauses_at_step = None
+        if self.is_paused:
+            self.is_paused = False
+            self._world.note(f"{self.name} goes on")
+
+    def count_step(self) -> None:
+        """Count a step that it made, and stop or end it if that was the one."""
+        self.steps += 1
+        if self.is_alive and self.dies_at_step is not None and self.steps >= self.dies_at_step:
+            self.kill()
+        if self._pauses_at_step is not None and self.steps >= self._pauses_at_step:
+            self._pauses_at_step = None
+            self.pause()
 
     def die(self) -> None:
         """End it from inside, at this very step."""
@@ -84,6 +114,10 @@ class World(BaseEventLoop):
         process = Process(self, name)
         self.processes.append(process)
         return process
+
+    def context_of(self, name: str) -> Context:
+        """Return a context in which things are done by the process of this name."""
+        return next(process for process in self.processes if process.name == name)._context.copy()
 
     def keep(self, task: Task[Any]) -> Task[Any]:
         """Keep a task from being collected: what a dead process leaves must not run its `finally`."""
@@ -118,13 +152,10 @@ class World(BaseEventLoop):
         if handle.cancelled():
             return
         self.steps += 1
-        process.steps += 1
         if self.steps > self._steps_max:
             raise StuckError(f"the world made {self.steps} steps and is not at its end, at {self._now:.1f} s")
         handle._run()
-        if process.dies_at_step is not None and process.steps >= process.dies_at_step and process.is_alive:
-            process.dies_at_step = None
-            process.kill()
+        process.count_step()
 
     def _hand_out(self) -> None:
         """Give each process what is ready of it."""
@@ -154,8 +185,3 @@ class World(BaseEventLoop):
 
     def _write_to_self(self) -> None:
         """Wake nobody: there is one thread."""
-
-
-def process_now() -> "Process":
-    """Return the process that runs."""
-    return _process.get()

@@ -6,6 +6,10 @@ from typing import Protocol, TypeVar
 Answer = TypeVar("Answer")
 
 
+class Unplugged(BaseException):
+    """The client's process ends at this very step: nothing that it would still do reaches a server."""
+
+
 class Line(Protocol):
     """A connection of one client to one server."""
 

@@ -50,6 +50,7 @@ class MemoryLog:
     catalogue: Catalogue
     clock: Callable[[], datetime]
     session_seconds: float = 10.0
+    on_append: Callable[[LogRecord], None] = lambda _: None
     partitions: dict[Place, list[LogRecord]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -79,6 +80,7 @@ class MemoryLog:
                 timestamp_type=kind,
             )
         )
+        self.on_append(log[-1])
         self.grown.set()
         self.grown = asyncio.Event()
         return Acknowledgement(partition, log[-1].offset, timestamp_ms)

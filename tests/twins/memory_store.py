@@ -15,7 +15,7 @@ import asyncpg
 from schema import queries
 from schema.store import Store
 from tests.twins import memory_tables as tables_
-from tests.twins.line import DirectLine, Line
+from tests.twins.line import DirectLine, Line, Unplugged
 from tests.twins.memory_tables import Read, Row, Tables
 from tests.twins.row_locks import Locks, Patience
 
@@ -195,9 +195,6 @@ class _Connection:
         except Exception:
             await self._roll_back()
             raise
-        except BaseException:  # cancelled or killed: the connection is dropped
-            self._session.close()
-            raise
         await self._line.ask(lambda: self._session.end(commit=True))
 
     async def _roll_back(self) -> None:
@@ -223,9 +220,16 @@ class MemoryPool:
         self._open.add(session)
         try:
             yield _Connection(session, self._line)
-        finally:
-            session.close()
-            self._open.discard(session)
+        except Unplugged:  # the server will notice: see `hang_up`
+            raise
+        except BaseException:
+            self._drop(session)
+            raise
+        self._drop(session)
+
+    def _drop(self, session: _Session) -> None:
+        session.close()
+        self._open.discard(session)
 
     async def fetch(self, query: str, *values: object) -> list[Row]:
         """Run one statement by itself."""

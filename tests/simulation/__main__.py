@@ -1,0 +1,110 @@
+"""`python -m tests.simulation [--seeds N] [--first SEED] [--processes N] [--trace]`: run seeds, tell what failed.
+
+Each seed runs in a process of its own. It fails if a seed fails, and if something that a run is to try never happened in
+all of them: a simulation that meets no fault proves nothing.
+"""
+
+import argparse
+import os
+import sys
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+
+from tests.simulation.coverage import missing
+from tests.simulation.run import Result, run
+
+TRACE_LINES = 60
+FAULTS_SHOWN = 5
+FAULT_CHARACTERS_MAX = 1_500
+SEEDS_FOR_COVERAGE = 20
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Result)
+
+
+def in_a_process(seed: int) -> Result:
+    """Run a seed in a child, so that no run leaves anything to the next."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        _be_the_child(seed, writing)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        answer = pipe.read()
+    os.waitpid(child, 0)
+    if not answer:
+        return Result(seed, ["the process of this seed died; its traceback is above"], {}, "", [], 0.0, 0)
+    return _decoder.decode(answer)
+
+
+def _be_the_child(seed: int, writing: int) -> None:
+    """Write the result and end at once: what the killed leave behind must not run its `finally` now."""
+    try:
+        with os.fdopen(writing, "wb") as pipe:
+            pipe.write(_encoder.encode(run(seed)))
+    except BaseException:  # noqa: BLE001 - nothing may return into the parent's code
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(0)
+
+
+def results(seeds: range, processes: int) -> Iterator[Result]:
+    """Yield the result of each seed in order."""
+    with ThreadPoolExecutor(processes) as pool:
+        yield from pool.map(in_a_process, seeds)
+
+
+def show(result: Result, *, whole: bool) -> None:
+    """Write what a run came to, and of one that failed the end of its trace."""
+    line = f"seed {result.seed}: {result.steps} steps, {result.seconds:.0f} s of its time, digest {result.digest}"
+    say(f"{line}, {'ok' if not result.faults else f'{len(result.faults)} FAULTS'}")
+    if whole or result.faults:
+        for trace in result.trace if whole else result.trace[-TRACE_LINES:]:
+            say(f"  {trace}")
+    for fault in result.faults[:FAULTS_SHOWN]:
+        say(f"  !! {fault[:FAULT_CHARACTERS_MAX]}")
+    if result.faults:
+        say(f"  again, with the whole trace: make sim SEEDS=1 FIRST={result.seed} ARGS=--trace")
+
+
+def say(text: str) -> None:
+    """Write a line."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=100, help="how many seeds")
+    parser.add_argument("--first", type=int, default=1, help="the first of them")
+    parser.add_argument("--processes", type=int, default=2, help="how many run at once")
+    parser.add_argument("--trace", action="store_true", help="show everything that happened")
+    given = parser.parse_args()
+    counts: Counter[str] = Counter()
+    failed: list[int] = []
+    began = time.monotonic()
+    for result in results(range(given.first, given.first + given.seeds), given.processes):
+        show(result, whole=given.trace)
+        counts.update(result.counts)
+        if result.faults:
+            failed.append(result.seed)
+    say("")
+    for what in sorted(counts):
+        say(f"{counts[what]:>8}  {what}")
+    never = missing(counts) if given.seeds >= SEEDS_FOR_COVERAGE else []
+    if never:
+        say(f"never happened, so nothing is proved of it: {', '.join(never)}")
+    say(f"{given.seeds} seeds, {len(failed)} failed {failed or ''}, {time.monotonic() - began:.0f} s")
+    return 1 if failed or never else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
