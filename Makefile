@@ -2,10 +2,12 @@
 
 PYTHON ?= python3
 ARGS ?=
+SEEDS ?= 120
+FIRST ?= 1
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up down reset test check mutants format lock
+.PHONY: help venv up down reset test check mutants sim format lock
 
 help: ## list these targets
 	@$(PYTHON) firmhold/local/bootstrap.py help
@@ -35,6 +37,9 @@ check: venv ## format, lint, types, imports, tidiness
 
 mutants: venv ## try small changes of the core: does a test notice each? (minutes; ARGS=units.py for one file)
 	@$(bin)/python -m tests.mutants $(ARGS)
+
+sim: venv ## seeded runs of the real worker on twins of its servers (SEEDS=120 FIRST=1; ARGS=--trace shows all of a seed)
+	@$(bin)/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST) $(ARGS)
 
 format: venv ## format the code and mend what ruff can mend
 	@$(bin)/ruff check --fix-only --quiet

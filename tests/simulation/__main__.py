@@ -5,60 +5,33 @@ all of them: a simulation that meets no fault proves nothing.
 """
 
 import argparse
-import os
 import sys
 import time
-import traceback
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-
-import msgspec
+from functools import partial
 
 from tests.simulation.coverage import missing
-from tests.simulation.run import Result, run
+from tests.simulation.run import Result, in_a_process, run
 
+SEEDS = 120
 TRACE_LINES = 60
 FAULTS_SHOWN = 5
 FAULT_CHARACTERS_MAX = 1_500
 SEEDS_FOR_COVERAGE = 20
 
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Result)
 
-
-def in_a_process(seed: int) -> Result:
-    """Run a seed in a child, so that no run leaves anything to the next."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reading)
-        _be_the_child(seed, writing)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        answer = pipe.read()
-    os.waitpid(child, 0)
-    if not answer:
-        return Result(seed, ["the process of this seed died; its traceback is above"], {}, "", [], 0.0, 0)
-    return _decoder.decode(answer)
-
-
-def _be_the_child(seed: int, writing: int) -> None:
-    """Write the result and end at once: what the killed leave behind must not run its `finally` now."""
-    try:
-        with os.fdopen(writing, "wb") as pipe:
-            pipe.write(_encoder.encode(run(seed)))
-    except BaseException:  # noqa: BLE001 - nothing may return into the parent's code
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(0)
+def result_of(seed: int) -> Result:
+    """Run a seed in a process of its own, so that no run leaves anything to the next."""
+    result = in_a_process(partial(run, seed), Result)
+    return result or Result(seed, ["the process of this seed died; its traceback is above"], {}, "", [], 0.0, 0)
 
 
 def results(seeds: range, processes: int) -> Iterator[Result]:
     """Yield the result of each seed in order."""
     with ThreadPoolExecutor(processes) as pool:
-        yield from pool.map(in_a_process, seeds)
+        yield from pool.map(result_of, seeds)
 
 
 def show(result: Result, *, whole: bool) -> None:
@@ -83,7 +56,7 @@ def say(text: str) -> None:
 def main() -> int:
     """Return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=100, help="how many seeds")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="how many seeds")
     parser.add_argument("--first", type=int, default=1, help="the first of them")
     parser.add_argument("--processes", type=int, default=2, help="how many run at once")
     parser.add_argument("--trace", action="store_true", help="show everything that happened")

@@ -1,17 +1,21 @@
 """One run: a workload, everything that can go wrong while it lasts, then calm, then the audit. One seed makes one run."""
 
 import asyncio
+import os
 import random
+import sys
+import traceback
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
+from typing import TypeVar
 
 import msgspec
 import structlog
 
-from tests.simulation.auditor import Audit, audit
+from tests.simulation.auditor import audit
 from tests.simulation.evidence import Evidence
 from tests.simulation.site import KIND, Site
 from tests.simulation.worker import Worker
@@ -21,6 +25,7 @@ from tests.twins.memory_log import MemoryProducer
 from topics.producer import Record
 from workers.crash_points import CrashPoint
 
+Answer = TypeVar("Answer")
 RECORDS = 150
 WORKERS_MAX = 3
 CALM_SECONDS_MAX = 600.0
@@ -39,22 +44,33 @@ class Result:
     steps: int
 
 
-def run(seed: int) -> Result:
-    """Run one seed from its beginning to its audit."""
+def play(seed: int) -> Site:
+    """Play one seed up to its last moment; what went wrong on the way stands in the site's faults."""
     random.seed(seed)  # the jitter of workers.backoff
     world = World(seed)
     _log_into(world)
     site = Site(world, seed)
     asyncio.set_event_loop(world)
     try:
-        faults = world.run_until_complete(_Run(site).play())
+        world.run_until_complete(_Run(site).play())
     except Exception as fault:  # noqa: BLE001 - whatever it is, the seed has failed
-        faults = [f"the run itself failed: {fault!r}"]
+        site.faults.append(f"the run itself failed: {fault!r}")
+    return site
+
+
+def run(seed: int) -> Result:
+    """Run one seed from its beginning to its audit."""
+    site = play(seed)
+    audited = audit(evidence_of(site))
     counts = Counter(site.counts)
     for weather in site.weather.values():
         counts.update(weather.seen)
     counts["waits for locks"] = site.postgres.locks.waits
-    return Result(seed, faults, counts, world.digest(), world.trace, world.time(), world.steps)
+    counts.update({f"audited: {what}": number for what, number in audited.looked_at.items()})
+    world = site.world
+    return Result(
+        seed, [*site.faults, *audited.faults], counts, world.digest(), world.trace, world.time(), world.steps
+    )
 
 
 def _log_into(world: World) -> None:
@@ -77,8 +93,8 @@ class _Run:
         self._sweeps = self._random.random() < 0.7
         self._workload = Workload(site)
 
-    async def play(self) -> list[str]:
-        """Return what was wrong in the end."""
+    async def play(self) -> None:
+        """Play it to the end."""
         self._start_worker()
         producers = [self._world.process(f"producer-{number}") for number in range(2)]
         sending = [
@@ -93,7 +109,7 @@ class _Run:
         watching.cancel()
         for task in sending:
             task.result()
-        return [*self._faults_of_workers(), *_audit(self._site).faults, *self._site.faults]
+        self._site.faults += self._faults_of_workers()
 
     async def _produce(self, first: list[Record]) -> None:
         producer = MemoryProducer(self._site.log, self._site.line("kafka"))
@@ -234,8 +250,8 @@ def _shown(record: Record) -> str:
     return f"{' '.join(named)} key={record.key!r} {record.value!r}"
 
 
-def _audit(site: Site) -> Audit:
-    """Show the auditor the logs and the rows, as plain values."""
+def evidence_of(site: Site) -> Evidence:
+    """Return the logs and the rows as plain values."""
     tables = site.postgres.tables
     rows = {
         "requests": list(tables.requests.values()),
@@ -243,19 +259,36 @@ def _audit(site: Site) -> Audit:
         "pools": list(tables.pools.values()),
         "holds": [row | {"units": msgspec.json.decode(row["units"])} for row in tables.holds.values()],
     }
-    found = audit(
-        Evidence(
-            kind=KIND,
-            catalogue=site.catalogue,
-            keys=site.keys,
-            commands=site.records(site.catalogue.commands(KIND)),
-            events=site.records(site.catalogue.events(KIND)),
-            dead_letters=site.records(site.catalogue.dead_letters(KIND)),
-            rows=rows,
-        )
+    return Evidence(
+        kind=KIND,
+        catalogue=site.catalogue,
+        keys=site.keys,
+        commands=site.log.records(site.catalogue.commands(KIND)),
+        events=site.log.records(site.catalogue.events(KIND)),
+        dead_letters=site.log.records(site.catalogue.dead_letters(KIND)),
+        rows=rows,
     )
-    for what, number in found.looked_at.items():
-        site.counts[f"audited: {what}"] += number
-    return found
 
 
+def in_a_process(work: Callable[[], Answer], answer_type: type[Answer]) -> Answer | None:
+    """Do the work in a child, which ends at once: what the killed leave behind must not run its `finally` then.
+
+    None if the child died of something, which it has written to its standard error.
+    """
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(reading)
+            with os.fdopen(writing, "wb") as pipe:
+                pipe.write(msgspec.msgpack.encode(work()))
+        except BaseException:  # noqa: BLE001 - nothing may return into the parent's code
+            traceback.print_exc()
+            sys.stderr.flush()
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        answer = pipe.read()
+    os.waitpid(child, 0)
+    return msgspec.msgpack.decode(answer, type=answer_type) if answer else None

@@ -55,9 +55,8 @@ class Delivery:
         return self.generation == assignment.generation and self.place in assignment.places
 
     def acknowledge(self) -> None:
-        """Let the next commit cover it, and all before it: the twin does not forgive a gap."""
-        if self.is_ours():
-            self.worker.acknowledged[self.place] = self.incoming.offset + 1
+        """Let the next commit cover it, and all before it: a gap is not forgiven, and nobody asks whose it is."""
+        self.worker.acknowledged[self.place] = self.incoming.offset + 1
 
 
 class Worker:
