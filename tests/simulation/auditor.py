@@ -5,15 +5,15 @@ from the command log it takes from what was told and holds all else to it: when 
 requests with one key, on two partitions, was first.
 """
 
+import heapq
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from tests.simulation.evidence import Asked, Evidence, Lying, Misplaced, TurnedAway, read
+from tests.simulation.evidence import Asked, Evidence, Lying, Misplaced, Read, TurnedAway, read
 from tests.simulation.rebuilding import POOL, Placed, Slot, Told
 from topics import events
 from topics.identifiers import is_resource_id
@@ -39,43 +39,66 @@ class Audit:
     faults: list[str] = field(default_factory=list)
     looked_at: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
-    def require(self, is_so: bool, otherwise: str) -> None:
-        """Note a fault unless it is so."""
+    def require(self, is_so: bool, otherwise: str) -> bool:
+        """Note a fault unless it is so, and tell whether it is."""
         if not is_so:
             self.faults.append(otherwise)
+        return is_so
 
 
 def audit(evidence: Evidence) -> Audit:
     """Return what is wrong with this evidence."""
     found = Audit()
-    heard = _listen(evidence, found)
+    commands = list(read(evidence))
+    heard = _listen(evidence, _unordered(commands), found)
+    stored = {row["request_id"]: row for row in evidence.rows["requests"]}
     asked: dict[str, Asked] = {}
     owners: dict[tuple[str, str], list[Asked]] = defaultdict(list)
-    for it in read(evidence):
+    copies: dict[tuple[str, str], set[int]] = defaultdict(set)
+    for it in commands:
         match it:
             case Asked():
                 found.looked_at["commands"] += 1
-                if it.request_id not in asked:
-                    asked[it.request_id] = it
+                copies[it.claim].add(it.partition)
+                before = asked.get(it.request_id)
+                if before is None:
                     owners[it.claim].append(it)
                 else:
                     found.looked_at["repeated commands"] += 1
+                # Of one partition the first copy is decided; of two, the one that the row says.
+                if before is None or (before.partition != it.partition == _partition(stored.get(it.request_id))):
+                    asked[it.request_id] = it
             case TurnedAway():
                 _audit_turned_away(evidence, it, heard, found)
             case Misplaced():
                 _audit_forwarded(evidence, it, found)
-    _audit_dead_letters(evidence, found)
+    _audit_dead_letters(evidence, commands, found)
     told = _by_request(heard, asked, found)
-    owning = _audit_claims(owners, told, found)
+    owning = _audit_claims(owners, copies, told, found)
     slots = _replay(evidence, asked, owning, told, found)
-    _audit_rows(evidence, asked, owning, told, slots, found)
+    found.require(stored.keys() <= asked.keys(), "a request is stored that nobody made")
+    _audit_requests(stored, owning, told, found)
+    _audit_rows(evidence, slots, found)
     return found
 
 
-def _listen(evidence: Evidence, found: Audit) -> dict[str, Heard]:
+def _partition(row: Mapping[str, Any] | None) -> int | None:
+    return None if row is None else row["topic_partition"]
+
+
+def _unordered(commands: Sequence[Read]) -> set[str]:
+    """Return the slots whose commands lie on several partitions: they are safe, only their order is nobody's promise."""
+    partitions: dict[str, set[int]] = defaultdict(set)
+    for it in commands:
+        if isinstance(it, Asked):
+            partitions[it.command.resource_id].add(it.partition)
+    return {resource_id for resource_id, lying in partitions.items() if len(lying) > 1}
+
+
+def _listen(evidence: Evidence, unordered: set[str], found: Audit) -> dict[str, Heard]:
     """Read the events: repeated word for word, each slot's in the order of its versions, without gaps, nothing oversold."""
     heard: dict[str, Heard] = {}
-    last: dict[str, Any] = {}
+    changes: dict[str, list[Heard]] = defaultdict(list)
     for record in evidence.events:
         headers = {name: text for name, text in record.headers if name not in _BATCHED_HEADERS}
         event_id, type_name = headers["ce_id"].decode(), headers["ce_type"].decode()
@@ -90,8 +113,12 @@ def _listen(evidence: Evidence, found: Audit) -> dict[str, Heard]:
         heard[event_id] = event
         found.looked_at[f"{type_name} {event.data.reason}" if type_name == events.REQUEST_REFUSED else type_name] += 1
         if type_name not in {events.RECORD_REJECTED, events.REQUEST_REFUSED, events.HOLD_UNCHANGED}:
-            _audit_version(event, last.get(event.data.resource_id), found)
-            last[event.data.resource_id] = event.data
+            changes[event.data.resource_id].append(event)
+    for resource_id, its in changes.items():
+        if resource_id in unordered:
+            its.sort(key=lambda event: int(event.data.version))
+        for before, event in zip([None, *its], its, strict=False):
+            _audit_version(event, None if before is None else before.data, found)
     return heard
 
 
@@ -110,7 +137,7 @@ def _audit_version(event: Heard, before: Any, found: Audit) -> None:  # noqa: AN
 
 
 def _audit_turned_away(evidence: Evidence, it: TurnedAway, heard: Mapping[str, Heard], found: Audit) -> None:
-    """What is not decided is answered where its key says whom, and put aside unless it is only forbidden."""
+    """Ask that it was answered where its key says whom, and put aside unless it is only forbidden."""
     found.looked_at[f"turned away: {it.reason}"] += 1
     record = it.record
     where = f"{record.topic}/{record.partition}/{record.offset}/{it.part}"
@@ -142,11 +169,11 @@ def _audit_forwarded(evidence: Evidence, it: Misplaced, found: Audit) -> None:
     found.require(there, f"the record {mark[1].decode()} was not forwarded to partition {it.home}")
 
 
-def _audit_dead_letters(evidence: Evidence, found: Audit) -> None:
+def _audit_dead_letters(evidence: Evidence, commands: Sequence[Read], found: Audit) -> None:
     """Nothing was put aside that could be decided."""
     bad = {
         f"{it.record.topic}/{it.record.partition}/{it.record.offset}"
-        for it in read(evidence)
+        for it in commands
         if isinstance(it, TurnedAway) and it.is_dead_letter
     }
     for letter in evidence.dead_letters:
@@ -167,7 +194,10 @@ def _by_request(heard: Mapping[str, Heard], asked: Mapping[str, Asked], found: A
 
 
 def _audit_claims(
-    owners: Mapping[tuple[str, str], list[Asked]], told: Mapping[str, list[Heard]], found: Audit
+    owners: Mapping[tuple[str, str], list[Asked]],
+    copies: Mapping[tuple[str, str], set[int]],
+    told: Mapping[str, list[Heard]],
+    found: Audit,
 ) -> set[str]:
     """Each claim has one owner, and of one partition the first; returns the requests that own theirs."""
     owning: set[str] = set()
@@ -177,7 +207,7 @@ def _audit_claims(
         owning |= {it.request_id for it in kept}
         if len(requests) > 1:
             found.looked_at["claims used for two requests"] += 1
-        if kept and len({it.record.partition for it in requests}) == 1:
+        if kept and len(copies[claim]) == 1:
             found.require(kept[0] is requests[0], f"the claim {claim} belongs to {requests[0].request_id}")
     return owning
 
@@ -191,28 +221,56 @@ def _replay(
 ) -> dict[str, Slot]:
     """Decide all again, in the order of the log, and compare word by word what was told."""
     slots: dict[str, Slot] = {}
-    decided = {row["request_id"]: row["decided_at"] for row in evidence.rows["requests"]}
-    before: dict[str, datetime] = {}
+    stored = {row["request_id"]: row for row in evidence.rows["requests"]}
+    lying: dict[str, dict[int, list[Asked]]] = defaultdict(lambda: defaultdict(list))
     for request_id, it in asked.items():
-        if request_id not in decided:
-            found.require(False, f"{_name(it)} was never decided")
-            continue
-        resource_id, decided_at = it.command.resource_id, decided[request_id]
-        slot = slots.setdefault(resource_id, Slot(resource_id))
-        earlier = before.get(resource_id, decided_at)
-        found.require(decided_at >= earlier, f"{_name(it)} was decided before what came before it")
-        before[resource_id] = decided_at
-        expected = slot.answer(it, decided_at, owns_claim=request_id in owning)
-        _compare(it, expected, told.get(request_id, []), found)
+        row = stored.get(request_id)
+        where = None if row is None else (row["topic_partition"], row["record_offset"])
+        if found.require(
+            where == (it.partition, it.record.offset), f"{_name(it)} was not decided there but at {where}"
+        ):
+            lying[it.command.resource_id][it.partition].append(it)
+
+    def place(it: Asked) -> tuple[Any, ...]:
+        """Along this, what was decided of one slot never goes back."""
+        row, its = stored[it.request_id], told.get(it.request_id, [])
+        version = its[0].data.version if its else 0
+        answers_only = bool(its) and its[0].type in {events.REQUEST_REFUSED, events.HOLD_UNCHANGED}
+        was_defined = not answers_only or version > 0  # what is not there has no lock, and so no order of times
+        is_later = min(it.appended_at, row["decided_at"]) < row["arrived_at"]  # than what set the slot's time to this
+        return was_defined, row["decided_at"], row["arrived_at"], is_later, version, answers_only
+
+    for resource_id, partitions in lying.items():
+        slot = slots[resource_id] = Slot(resource_id)
+        for its in partitions.values():
+            its.sort(key=lambda it: (it.record.offset, it.part))
+            times = [stored[it.request_id]["decided_at"] for it in its]
+            found.require(times == sorted(times), f"{resource_id}: its commands were not decided in the log's order")
+        for it in heapq.merge(*partitions.values(), key=place):
+            decided_at = stored[it.request_id]["decided_at"]
+            expected = slot.answer(it, decided_at, owns_claim=it.request_id in owning)
+            if len(partitions) > 1:  # which of a refused hold and its confirmation was first, nobody tells
+                expected = [_as_not_found(one) for one in expected]
+            _compare(it, expected, told.get(it.request_id, []), found, as_not_found=len(partitions) > 1)
+            found.require(
+                stored[it.request_id]["arrived_at"] == slot.arrived_at, f"{_name(it)}: stored with another arrival"
+            )
     return slots
 
 
 def _name(it: Asked) -> str:
-    where = f"{it.record.partition}/{it.record.offset}"
+    where = f"{it.partition}/{it.record.offset}"
     return f"{type(it.command).__name__} of {it.command.resource_id} at {where} ({it.source}, {it.claim_id})"
 
 
-def _compare(it: Asked, expected: list[Told], told: list[Heard], found: Audit) -> None:
+def _as_not_found(told: Told) -> Told:
+    type_name, data = told
+    if isinstance(data, events.RequestRefused) and data.reason == "hold_refused":
+        return type_name, msgspec.structs.replace(data, reason="hold_not_found")
+    return told
+
+
+def _compare(it: Asked, expected: list[Told], told: list[Heard], found: Audit, *, as_not_found: bool = False) -> None:
     """Compare type, data, and who is answered."""
     found.require(
         len(told) == len(expected),
@@ -220,8 +278,9 @@ def _compare(it: Asked, expected: list[Told], told: list[Heard], found: Audit) -
     )
     for place, ((type_name, data), event) in enumerate(zip(expected, told, strict=False)):
         said = msgspec.structs.replace(event.data, detail="") if hasattr(event.data, "detail") else event.data
+        saying = _as_not_found((event.type, said)) if as_not_found else (event.type, said)
         found.require(
-            (event.type, said) == (type_name, data),
+            saying == (type_name, data),
             f"{_name(it)}: event {place} says {event.type} {said}, due was {type_name} {data}",
         )
         answers = place == len(expected) - 1 and type_name != "hold.expired"
@@ -232,34 +291,27 @@ def _compare(it: Asked, expected: list[Told], told: list[Heard], found: Audit) -
         found.require(record == decided, f"event {event.id} is of record {record!r}, due was {decided!r}")
 
 
-def _audit_rows(
-    evidence: Evidence,
-    asked: Mapping[str, Asked],
-    owning: set[str],
-    told: Mapping[str, list[Heard]],
-    slots: Mapping[str, Slot],
-    found: Audit,
+def _audit_requests(
+    requests: Mapping[str, Mapping[str, Any]], owning: set[str], told: Mapping[str, list[Heard]], found: Audit
 ) -> None:
-    """The final rows are what was rebuilt: no more, no less, no other."""
-    requests = {row["request_id"]: row for row in evidence.rows["requests"]}
-    found.require(requests.keys() <= asked.keys(), "a request is stored that nobody made")
+    """Compare what is stored of each request with what was told of it."""
     for request_id, row in requests.items():
         stored = [(event.id, event.type, bytes(event.data)) for event in events.decode_stored(row["events"])]
         said = [(event.id, event.type, event.value) for event in told.get(request_id, [])]
         found.require(stored == said, f"{request_id}: what is stored is not what was told")
         found.require(row["owns_claim"] == (request_id in owning), f"{request_id}: owns_claim is {row['owns_claim']}")
         found.require(row["reason"] == _reason(told.get(request_id, [])), f"{request_id}: reason is {row['reason']}")
+
+
+def _audit_rows(evidence: Evidence, slots: Mapping[str, Slot], found: Audit) -> None:
+    """Compare the final rows with what was rebuilt: no more, no less, no other."""
     _same(_rebuilt_resources(slots), evidence.rows["resources"], "resource_id", found)
     _same(_rebuilt_pools(slots), evidence.rows["pools"], "resource_id", found)
-    holds = (
-        _rebuilt_hold(hold, slot.resource_id) for slot in slots.values() for hold in slot.holds.values()
-    )
+    holds = (_rebuilt_hold(hold, slot.resource_id) for slot in slots.values() for hold in slot.holds.values())
     _same(holds, evidence.rows["holds"], "hold_id", found)
 
 
-def _same(
-    rebuilt: Iterator[dict[str, Any]], rows: Any, key: str, found: Audit  # noqa: ANN401 - columns of any type
-) -> None:
+def _same(rebuilt: Iterator[dict[str, Any]], rows: Sequence[Mapping[str, Any]], key: str, found: Audit) -> None:
     stored = {row[key]: row for row in rows}
     due = {row[key]: row for row in rebuilt}
     found.require(stored.keys() == due.keys(), f"rows by {key} differ: {sorted(stored.keys() ^ due.keys())[:3]}")
@@ -313,5 +365,3 @@ def _rebuilt_hold(hold: Placed, resource_id: str) -> dict[str, Any]:
         "expires_latest_at": hold.latest,
         "ended_at": hold.ended_at,
     }
-
-

@@ -11,7 +11,10 @@ _NOT_SIMULATED = {"internal_error", "forbidden"}
 WANTED = (
     *(f"died {point.value}" for point in CrashPoint),
     *(f"audited: request.refused {reason}" for reason in PRECEDENCE if reason not in _NOT_SIMULATED),
-    *(f"audited: hold.{change}" for change in ("placed", "changed", "extended", "confirmed", "cancelled", "expired", "unchanged")),
+    *(
+        f"audited: hold.{change}"
+        for change in ("placed", "changed", "extended", "confirmed", "cancelled", "expired", "unchanged")
+    ),
     "killed between two steps",
     "stopped in order",
     "resumed as a zombie",
@@ -32,6 +35,7 @@ WANTED = (
     "sent: a batch record",
     "sent: a key for several slots at once",
     "sent: a new slot",
+    "sent: decided where it lies",
     "audited: repeated commands",
     "audited: repeated events",
     "audited: misplaced",

@@ -69,6 +69,11 @@ class Asked:
         return self.source, self.claim_id
 
     @property
+    def partition(self) -> int:
+        """Where it lies."""
+        return self.record.partition
+
+    @property
     def account(self) -> str:
         """Whose it is."""
         return signatures.account_of(self.source)
@@ -153,14 +158,9 @@ def _command(
         return TurnedAway("forbidden" if denied else "unknown_type", record, part)
     if envelope.version != 1:
         return TurnedAway("unknown_version", record, part)
-    try:
-        command = commands.decode(envelope.type, envelope.data)
-    except commands.Invalid:
-        return TurnedAway("invalid_command", record, part)
-    if command.resource_id != key:
-        return TurnedAway("mis_keyed", record, part)
-    if isinstance(command, commands.DefineResource) and command.capacity is None:
-        return TurnedAway("invalid_command", record, part)
+    command = _decoded(envelope, key)
+    if isinstance(command, str):
+        return TurnedAway(command, record, part)
     if denied:
         return TurnedAway("forbidden", record, part)
     fingerprint = commands.fingerprint(kind, command)
@@ -174,3 +174,14 @@ def _command(
         record=record,
         part=part,
     )
+
+
+def _decoded(envelope: Envelope, key: str) -> commands.Command | str:
+    try:
+        command = commands.decode(envelope.type, envelope.data)
+    except commands.Invalid:
+        return "invalid_command"
+    if command.resource_id != key:
+        return "mis_keyed"
+    lacks_capacity = isinstance(command, commands.DefineResource) and command.capacity is None
+    return "invalid_command" if lacks_capacity else command

@@ -64,6 +64,7 @@ class Slot:
     capacity: int = 0
     version: int = 0
     last_arrived_at: datetime | None = None
+    arrived_at: datetime | None = None
     holds: dict[str, Placed] = field(default_factory=dict)
     refused: dict[str, tuple[str, str]] = field(default_factory=dict)
 
@@ -87,7 +88,8 @@ class Slot:
 
     def answer(self, asked: Asked, decided_at: datetime, *, owns_claim: bool) -> list[Told]:
         """Decide the command; return the events that tell of it, in order."""
-        turn = _Turn(self, asked, self.arrival(asked, decided_at), decided_at)
+        self.arrived_at = self.arrival(asked, decided_at)
+        turn = _Turn(self, asked, self.arrived_at, decided_at)
         if self.settings is not None:
             turn.expire_due()
         no = turn.first_no(owns_claim=owns_claim) or turn.obey()
@@ -100,7 +102,7 @@ class Slot:
 
 @dataclass
 class _Turn:
-    """One command being decided; a method returns the reason for a refusal, or None."""
+    """One command being decided; what a command may ask for returns the reason for its refusal, None if it is granted."""
 
     slot: Slot
     asked: Asked
@@ -225,6 +227,9 @@ class _Turn:
         shown = command.token_hash is not None and command.token_hash == hold.token_hash
         if hold.account != self.asked.account and not shown:
             return "hold_not_found"
+        return self._to(hold, command, settings)
+
+    def _to(self, hold: Placed, command: commands.OfHold, settings: Settings) -> str | None:
         match command:
             case commands.Confirm():
                 return self._confirm(hold)
@@ -271,13 +276,15 @@ class _Turn:
                 return "sold_out"
         return self._change("hold.changed", replace(hold, quantity=quantity))
 
-    def _unchanged(self, hold: Placed) -> None:
+    def _unchanged(self, hold: Placed) -> str | None:
         self._tell("hold.unchanged", hold)
+        return None
 
-    def _change(self, type_name: str, hold: Placed) -> None:
+    def _change(self, type_name: str, hold: Placed) -> str | None:
         self.slot.holds[hold.hold_id] = hold
         self.slot.version += 1
         self._tell(type_name, hold)
+        return None
 
     def _tell(self, type_name: str, hold: Placed) -> None:
         data = events.HoldChanged(

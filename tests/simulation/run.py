@@ -68,9 +68,7 @@ def run(seed: int) -> Result:
     counts["waits for locks"] = site.postgres.locks.waits
     counts.update({f"audited: {what}": number for what, number in audited.looked_at.items()})
     world = site.world
-    return Result(
-        seed, [*site.faults, *audited.faults], counts, world.digest(), world.trace, world.time(), world.steps
-    )
+    return Result(seed, [*site.faults, *audited.faults], counts, world.digest(), world.trace, world.time(), world.steps)
 
 
 def _log_into(world: World) -> None:
@@ -127,7 +125,9 @@ class _Run:
 
     def _start_worker(self) -> None:
         self._born += 1
-        worker = Worker(self._site, f"worker-{self._born}", self._site.random(f"worker-{self._born}"), sweeps=self._sweeps)
+        worker = Worker(
+            self._site, f"worker-{self._born}", self._site.random(f"worker-{self._born}"), sweeps=self._sweeps
+        )
         self._world.note(f"{worker.name} starts")
         self._workers.append(worker)
         worker.start()
@@ -238,7 +238,9 @@ class _Run:
             await asyncio.sleep(5.0)
             quiet = quiet + 1 if self._site.lag() == 0 else 0
         if quiet < 3:
-            self._site.faults.append(f"{self._site.lag()} records were not acknowledged in {CALM_SECONDS_MAX} s of calm")
+            self._site.faults.append(
+                f"{self._site.lag()} records were not acknowledged in {CALM_SECONDS_MAX} s of calm"
+            )
 
     def _faults_of_workers(self) -> list[str]:
         return [f"{worker.name} ended by {worker.fault!r}" for worker in self._workers if worker.fault is not None]

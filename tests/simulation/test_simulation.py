@@ -126,8 +126,8 @@ def with_another_reason(evidence: Evidence) -> Evidence:
     return replace(evidence, events=events)
 
 
-def _with_hold(evidence: Evidence, status: str, **columns: object) -> Evidence:
-    place = next(number for number, row in enumerate(evidence.rows["holds"]) if row["status"] == status)
+def _with_hold(evidence: Evidence, now: str, **columns: object) -> Evidence:
+    place = next(number for number, row in enumerate(evidence.rows["holds"]) if row["status"] == now)
     holds = [{**row, **columns} if number == place else row for number, row in enumerate(evidence.rows["holds"])]
     return replace(evidence, rows={**evidence.rows, "holds": holds})
 

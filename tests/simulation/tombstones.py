@@ -44,7 +44,9 @@ class RedisOfWorker:
                 await self.line.ask(work)
             except RedisError:
                 skipped = self.tombstones.skipped
-                skipped |= {key: max(version, skipped.get(key, -1)) for key, version in zip(keys, args[1:], strict=True)}
+                skipped |= {
+                    key: max(version, skipped.get(key, -1)) for key, version in zip(keys, args[1:], strict=True)
+                }
                 raise
 
         return run

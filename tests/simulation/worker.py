@@ -204,7 +204,7 @@ class Worker:
     def _pipeline(self) -> Pipeline:
         site = self.site
         send_all: SendAll = self._send_halves
-        redis = cast(Redis, RedisOfWorker(site.tombstones, site.line("redis")))
+        redis = cast("Redis", RedisOfWorker(site.tombstones, site.line("redis")))
         return Pipeline(
             reader=Reader(site.keys, PARTITIONS),
             applier=Applier(

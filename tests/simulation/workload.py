@@ -18,9 +18,11 @@ from topics.partitions import partition_of
 from topics.producer import Record
 from topics.resources import ClaimAt
 from topics.signatures import Signed, SigningKey, sign
+from workers.reading import FORWARDED_HEADER
 
-SLOTS = ("aula", "bar", "club", "dojo")
+SLOTS = ("aula", "bar", "club", "dojo", "annex")
 NEVER_DEFINED = "nowhere"
+ANNEX = "annex"  # its records lie anywhere, marked as forwarded: they are decided where they lie, by several workers
 _SIGNERS: dict[str, SigningKey] = {"gateway/": GATEWAY, "worker/": WORKER, "partner/": PARTNER}
 _SOURCES = ("gateway/alice", "gateway/bob", "partner/shop", "upstream/tests")
 
@@ -48,9 +50,11 @@ class Workload:
 
     def definitions(self) -> list[Record]:
         """Return the first definitions."""
-        sizes = (2, 5, 12, 40)
+        sizes = (2, 5, 12, 40, 6)
         return [
-            self._record(self._keep(commands.DefineResource(resource_id=slot, capacity=size, hold_seconds=15), "gateway/admin"))
+            self._record(
+                self._keep(commands.DefineResource(resource_id=slot, capacity=size, hold_seconds=15), "gateway/admin")
+            )
             for slot, size in zip(SLOTS, sizes, strict=True)
         ]
 
@@ -72,8 +76,10 @@ class Workload:
     def _misplaced(self) -> list[Record]:
         self._count("wrong partition")
         record = self._record(self._fresh())
-        home = partition_of(record.key or b"", PARTITIONS)
-        return [replace(record, partition=(home + self._random.randrange(1, PARTITIONS)) % PARTITIONS)]
+        return [replace(record, partition=self._elsewhere(record.key or b""))]
+
+    def _elsewhere(self, key: bytes) -> int:
+        return (partition_of(key, PARTITIONS) + self._random.randrange(1, PARTITIONS)) % PARTITIONS
 
     def _one_key_at_once(self) -> list[Record]:
         """Return holds of several slots under one key, sent together: they race to own it."""
@@ -207,13 +213,25 @@ class Workload:
         ways: Sequence[tuple[str, Record]] = (
             ("no key", replace(good, key=None, partition=self._random.randrange(PARTITIONS))),
             ("no value", replace(good, value=None)),
-            ("no JSON", replace(good, value=b"{", headers=[(n, v) for n, v in good.headers if n != "firmhold-signature"])),
+            (
+                "no JSON",
+                replace(good, value=b"{", headers=[(n, v) for n, v in good.headers if n != "firmhold-signature"]),
+            ),
             ("no CloudEvent", replace(good, headers=[("content-type", JSON.encode())])),
             ("another key", replace(good, key=b"bar" if good.key != b"bar" else b"aula")),
             ("forged source", self._forged("gateway/alice", commands.Hold(resource_id="bar", quantity=2))),
-            ("unsigned definition", self._forged("upstream/tests", commands.DefineResource(resource_id="bar", capacity=99))),
-            ("unknown type", self._signed("bar", Envelope(type="Dance", source="gateway/alice", id="dance", data=b"{}"))),
-            ("a field too many", self._forged("upstream/tests", commands.Hold(resource_id="bar"), b'{"resource_id":"bar","x":1}')),
+            (
+                "unsigned definition",
+                self._forged("upstream/tests", commands.DefineResource(resource_id="bar", capacity=99)),
+            ),
+            (
+                "unknown type",
+                self._signed("bar", Envelope(type="Dance", source="gateway/alice", id="dance", data=b"{}")),
+            ),
+            (
+                "a field too many",
+                self._forged("upstream/tests", commands.Hold(resource_id="bar"), b'{"resource_id":"bar","x":1}'),
+            ),
         )
         what, record = self._random.choice(ways)
         self._count(f"stranger, {what}")
@@ -249,6 +267,9 @@ class Workload:
         if signer is not None:
             fields = Signed(KIND, key, envelope.type, envelope.source, envelope.id, value)
             headers = [*headers, sign(signer, fields)]
+        if slot == ANNEX and self._random.random() < 0.5:
+            self._count("decided where it lies")
+            return Record(self._topic, key, value, [*headers, (FORWARDED_HEADER, b"0/0")], self._elsewhere(key))
         return Record(self._topic, key, value, headers)
 
 
