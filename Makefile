@@ -26,7 +26,7 @@ reset: venv ## stop, then forget the local data (asks first; ARGS=--yes does not
 
 test: venv ## all tests, on real servers of their own
 	@$(bin)/pytest -m serial $(ARGS) || test $$? -eq 5
-	@$(bin)/pytest -m "not serial" -n 2 --dist worksteal $(ARGS)
+	@$(bin)/pytest -m "not serial" -n 3 --dist worksteal $(ARGS)
 
 check: venv ## format, lint, types, imports, tidiness
 	@$(bin)/ruff format --check --quiet

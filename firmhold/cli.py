@@ -5,6 +5,8 @@ import logging
 import os
 import sys
 from collections.abc import Coroutine
+from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 
 import structlog
@@ -143,6 +145,39 @@ def seed() -> None:
 
 
 @app.command()
+def define(
+    file: Annotated[Path, typer.Argument(help="NDJSON, or CSV with a header line; `-` reads standard input.")],
+    *,
+    concurrency: Annotated[int, typer.Option(min=1, max=256, help="How many are on their way at once.")] = 16,
+    run: Annotated[
+        str, typer.Option(help="A definition is given once in a run; name another one to give all of them again.")
+    ] = "",
+) -> None:
+    """Define many resources through the gateway: a line each, `id` names it, `kind` is slot unless it says otherwise.
+
+    The other fields are those of the PUT call. FIRMHOLD_URL names the gateway, FIRMHOLD_ADMIN_KEY is its admin key.
+
+    NDJSON: {"id": "room-1", "capacity": 3, "title": "A room"}
+
+    CSV: id,capacity,title and below it room-1,3,A room
+
+    A faulty line is told with its number and stops no other. To repeat the command is harmless. Exit code 1 if any failed.
+    """
+    from firmhold.define import define_file  # noqa: PLC0415 - only this command needs a client
+
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as fault:
+        raise typer.BadParameter(f"{file} cannot be read: {fault}", param_hint="FILE") from fault
+    failed = asyncio.run(define_file(_settings_of_tool(), text, concurrency=concurrency, run=run, tell=_tell_line))
+    raise typer.Exit(1 if failed else 0)
+
+
+def _tell_line(line: str, *, is_fault: bool) -> None:
+    Console(stderr=is_fault, highlight=False, soft_wrap=True).print(escape(line))
+
+
+@app.command()
 def settings() -> None:
     """Show every environment variable, its default and what it is, as a Markdown table."""
     from firmhold.settings_table import settings_table  # noqa: PLC0415 - only this command needs it
@@ -163,6 +198,36 @@ def doctor(
         mark = "[green]ok  [/]" if finding.is_good else "[red]FAIL[/]"
         _console.print(f"{mark} {finding.subject}: {escape(finding.text)}", highlight=False)
     raise typer.Exit(0 if all(finding.is_good for finding in findings) else 1)
+
+
+@app.command()
+def audit(
+    *,
+    resource: Annotated[str | None, typer.Option(help="Look at this resource id only.")] = None,
+    since_hours: Annotated[
+        float | None, typer.Option(min=0, help="Look at requests and records of the last hours only.")
+    ] = None,
+    wait_seconds: Annotated[
+        float, typer.Option(min=0, help="How long the workers may take to come past what is decided meanwhile.")
+    ] = 30.0,
+    statement_seconds: Annotated[float, typer.Option(min=1, help="Longest statement in Postgres.")] = 60.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Compare counters with rows, rows with events, events with commands: on a running system, changing nothing.
+
+    Exits with 1 if anything contradicts anything.
+    """
+    from firmhold.audit.running import Scope, audit  # noqa: PLC0415 - only this command needs all clients
+    from firmhold.audit.telling import as_document, as_lines  # noqa: PLC0415 - the same
+
+    since = None if since_hours is None else timedelta(hours=since_hours)
+    checks = asyncio.run(audit(_settings_of_tool(), Scope(resource, since, wait_seconds, statement_seconds)))
+    if as_json:
+        sys.stdout.write(as_document(checks))
+    else:
+        for line in as_lines(checks):
+            _console.print(escape(line), highlight=False)
+    raise typer.Exit(1 if any(check.count for check in checks) else 0)
 
 
 if __name__ == "__main__":

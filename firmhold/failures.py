@@ -94,14 +94,20 @@ def _unreachable(fault: BaseException) -> str:
 
 
 def _refused(fault: BaseException) -> str:
-    from yoyo.exceptions import LockTimeout  # noqa: PLC0415 - see above
+    import asyncpg  # noqa: PLC0415 - see above
+    from yoyo.exceptions import LockTimeout  # noqa: PLC0415 - the same
 
+    from firmhold.audit.topic_reading import SilentTopicError  # noqa: PLC0415 - the same
     from firmhold.seed import SeedError  # noqa: PLC0415 - the same
     from topics.admin import TopicError  # noqa: PLC0415 - the same
 
     match fault:
-        case SeedError() | TopicError():
+        case SeedError() | TopicError() | SilentTopicError():
             return str(fault)
+        case asyncpg.QueryCanceledError():
+            return (
+                f"Postgres needed too long for one statement: {_reason(fault)}; `--statement-seconds` gives it longer"
+            )
         case LockTimeout():
             return f"another `firmhold migrate` has been at work on this database for long: {_reason(fault)}"
         case _:

@@ -121,6 +121,21 @@ class Settings(BaseSettings):
     ] = 1.0
     sweep_resources_max: Annotated[PositiveInt, Field(description="Resources that one look finds at most")] = 1_000
 
+    purge_margin_hours: Annotated[
+        PositiveInt,
+        Field(
+            description="How much longer than FIRMHOLD_REQUEST_RETENTION_DAYS outcomes are kept: by as much may the clocks "
+            "of the broker and Postgres differ"
+        ),
+    ] = 24
+    purge_seconds: Annotated[
+        float, Field(ge=0, description="Pause between two looks for outcomes that are too old; 0 turns purging off")
+    ] = 60.0
+    purge_requests_max: Annotated[PositiveInt, Field(description="Outcomes that one transaction forgets at most")] = 500
+    purge_pause_ms: Annotated[
+        PositiveInt, Field(description="Pause between two such transactions while there is more to forget")
+    ] = 200
+
     postgres_connections_max: Annotated[PositiveInt, Field(description="Connections to Postgres of one process")] = 8
     postgres_lock_timeout_ms: Annotated[PositiveInt, Field(description="Longest wait for a row lock")] = 4_000
     postgres_statement_timeout_ms: Annotated[PositiveInt, Field(description="Longest statement")] = 8_000
@@ -129,7 +144,29 @@ class Settings(BaseSettings):
     redis_timeout_ms: Annotated[PositiveInt, Field(description="Longest wait for Redis before it is done without")] = (
         100
     )
+    redis_rest_ms: Annotated[
+        PositiveInt, Field(description="How long a gateway leaves Redis alone that did not answer")
+    ] = 1_000
     tombstone_seconds: Annotated[PositiveInt, Field(description="How long an invalidation outlives its write")] = 60
+    cache_slots_seconds: Annotated[
+        PositiveInt, Field(description="How long the availability of slots is served from the cache")
+    ] = 10
+    cache_stale_seconds: Annotated[
+        int, Field(ge=0, description="How long after that it may be served if it cannot be read anew in time")
+    ] = 60
+    cache_lock_ms: Annotated[
+        PositiveInt, Field(description="After how long another gateway may read what one began to read for the cache")
+    ] = 5_000
+    cache_wait_ms: Annotated[
+        PositiveInt, Field(description="How long a gateway waits for what another one reads before it does without")
+    ] = 1_000
+    cache_ids_max: Annotated[
+        PositiveInt, Field(description="Ids of one kind that are cached; where there are more, pages of them are read")
+    ] = 10_000
+    page_max: Annotated[PositiveInt, Field(le=2_000, description="Resources that one page of a list has at most")] = (
+        1_000
+    )
+    ids_asked_max: Annotated[PositiveInt, Field(le=2_000, description="Ids that `?ids=` may name at once")] = 100
 
     wait_default_seconds: Annotated[
         float, Field(ge=0, description="How long an answer is waited for where the client does not say")
@@ -139,18 +176,54 @@ class Settings(BaseSettings):
         PositiveFloat,
         Field(description="How long Kafka may take to acknowledge before the answer is 503, outcome unknown"),
     ] = 5.0
+    publications_max: Annotated[
+        PositiveInt,
+        Field(description="Commands that one gateway has on their way to Kafka at once; more are answered 503"),
+    ] = 2_000
+    log_silent_ms: Annotated[
+        PositiveInt,
+        Field(
+            description="After how long without any acknowledgement of Kafka's new commands are answered 503 at once"
+        ),
+    ] = 1_000
+    log_probe_ms: Annotated[PositiveInt, Field(description="Pause between two looks for life of a silent Kafka")] = 250
+    backlog_age_max_seconds: Annotated[
+        PositiveFloat,
+        Field(
+            description="How long a partition's oldest command may wait for its decision before new holds of that "
+            "partition are answered 503 (confirm, cancel, extend and change never are); longer than a worker's restart"
+        ),
+    ] = 15.0
+    backlog_poll_ms: Annotated[
+        PositiveInt, Field(description="Pause between two readings of how far the workers are in all partitions")
+    ] = 500
     postgres_read_timeout_seconds: Annotated[
         PositiveFloat, Field(description="How long Postgres may take to answer a read before the answer is 503")
     ] = 5.0
     offset_poll_ms: Annotated[
         PositiveInt, Field(description="Pause between two readings of offsets while somebody polls")
     ] = 100
-    waiters_max: Annotated[PositiveInt, Field(description="Requests that one gateway lets wait at once")] = 20_000
+    waiters_max: Annotated[
+        PositiveInt, Field(description="Requests that one gateway lets wait at once, event streams counted")
+    ] = 20_000
+    stream_ping_seconds: Annotated[
+        PositiveFloat,
+        Field(
+            description="Pause between two signs of life on an event stream; a client that is gone is noticed by them"
+        ),
+    ] = 15.0
     body_bytes_max: Annotated[PositiveInt, Field(description="Longest request body")] = 65_536
     key_format: Annotated[
         Literal["any", "uuid"], Field(description="`uuid` refuses idempotency keys that are not UUIDs")
     ] = "any"
     retry_after_seconds: Annotated[PositiveInt, Field(description="Retry-After of 202 and 503 answers")] = 1
+    rate_limits: Annotated[
+        str,
+        Field(
+            description='Writes that each account of FIRMHOLD_API_KEYS may send to one gateway: `"burst";q=100;w=60` is '
+            "100 a minute, several separated by commas; none: unlimited"
+        ),
+    ] = ""
     log_format: Annotated[Literal["auto", "json", "console"], Field(description="`auto`: console on a terminal")] = (
         "auto"
     )
@@ -184,6 +257,17 @@ class Settings(BaseSettings):
                 f"FIRMHOLD_REQUEST_RETENTION_DAYS ({self.request_retention_days}) must exceed "
                 f"FIRMHOLD_COMMAND_RETENTION_DAYS ({self.command_retention_days}): "
                 "a record must not outlive the outcome that deduplicates it"
+            )
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _tombstones_outlive_locks(self) -> Self:
+        """Keep who read before a write from storing after its tombstone is gone (E-57)."""
+        if self.tombstone_seconds * 1000 < 2 * self.cache_lock_ms:
+            message = (
+                f"FIRMHOLD_TOMBSTONE_SECONDS ({self.tombstone_seconds}) must be at least twice "
+                f"FIRMHOLD_CACHE_LOCK_MS ({self.cache_lock_ms}): an old value could be stored after an invalidation"
             )
             raise ValueError(message)
         return self

@@ -1,42 +1,33 @@
-"""Tell a person how the broker's topics differ from the catalogue, equal differences in one line, and what helps.
+"""Tell a person how the broker's topics differ from the catalogue, equal differences in one line, and what helps."""
 
-Pure: it is given the sentences that `topics.admin.disagreements` returns, one for each topic and difference.
-"""
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-import re
-from collections.abc import Iterable
+from topics.admin import PARTITIONS, REPLICAS, Difference, Missing
 
-_SENTENCE = re.compile(r"topic (\S+) (.+)")
-_MISSING = "does not exist"
-_SETTINGS = (
-    (re.compile(r"has \d+ partitions"), "FIRMHOLD_PARTITIONS"),
-    (re.compile(r"has \d+ replicas"), "FIRMHOLD_REPLICATION"),
-)
+_SETTINGS = {PARTITIONS: "FIRMHOLD_PARTITIONS", REPLICAS: "FIRMHOLD_REPLICATION"}
 
 
-def folded(sentences: Iterable[str]) -> list[str]:
+def folded(differences: Iterable[Difference]) -> list[str]:
     """Return one line for each different difference, with the topics that have it and what to do."""
-    topics_of: dict[str, list[str]] = {}
-    for sentence in sentences:
-        match = _SENTENCE.fullmatch(sentence)
-        topic, difference = match.groups() if match else ("", sentence)
-        topics_of.setdefault(difference, []).append(topic)
-    return [f"{_line(difference, topics)}; {_advice(difference)}" for difference, topics in topics_of.items()]
+    equal: dict[Difference, list[Difference]] = {}
+    for difference in differences:
+        equal.setdefault(replace(difference, topic=""), []).append(difference)
+    return [f"{_line(same)}; {_advice(same[0])}" for same in equal.values()]
 
 
-def _line(difference: str, topics: list[str]) -> str:
-    if topics == [""]:
-        return difference
-    if len(topics) == 1:
-        return f"topic {topics[0]} {difference}"
-    plural = re.sub(r"^has\b", "have", re.sub(r"^does\b", "do", difference))
-    return f"{len(topics)} topics {plural}: {', '.join(topics)}"
+def _line(same: Sequence[Difference]) -> str:
+    first = same[0]
+    if len(same) == 1:
+        return str(first)
+    what = "do not exist" if isinstance(first, Missing) else f"have {first.has()}"
+    return f"{len(same)} topics {what}: {', '.join(each.topic for each in same)}"
 
 
-def _advice(difference: str) -> str:
-    if difference == _MISSING:
+def _advice(difference: Difference) -> str:
+    if isinstance(difference, Missing):
         return "run `firmhold topics create`"
-    for pattern, setting in _SETTINGS:
-        if pattern.match(difference):
-            return f"set {setting} to what the broker has, as that is never changed"
+    setting = _SETTINGS.get(difference.what)
+    if setting is not None:
+        return f"set {setting} to what the broker has, as that is never changed"
     return "run `firmhold topics create`, or set FIRMHOLD_* to what the broker has"

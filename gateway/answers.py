@@ -37,6 +37,7 @@ class Rendered:
     body: dict[str, Any]
     headers: Mapping[str, str] = field(default_factory=dict)
     is_refusal: bool = False
+    client_reference: str | None = None
 
 
 def hold_token(secret: bytes, request_id: str) -> str:
@@ -68,9 +69,11 @@ class Answers:
             case HoldChanged():
                 # Only the request that placed the hold is its owner's for sure: another one may have come with the token.
                 body = self.hold(place, decoded.hold, is_owner=request_id_of(decoded.hold.id) == request_id)
+                reference = decoded.client_reference
                 if event_type == events.HOLD_PLACED:
-                    return Rendered(_CREATED, body, {"Location": body["links"]["self"]})
-                return Rendered(_OK, body)
+                    headers = {"Location": body["links"]["self"]}
+                    return Rendered(_CREATED, body, headers, client_reference=reference)
+                return Rendered(_OK, body | _request_reference(reference), client_reference=reference)
             case ResourceDefined():
                 return self._definition(place, decoded)
             case _:
@@ -79,8 +82,10 @@ class Answers:
 
     def _refusal(self, request_id: str, refused: RequestRefused) -> Rendered:
         kind = KINDS[refused.reason]
-        body = self._problems.members(kind, refused.detail, f"/requests/{request_id}", request_id=request_id)
-        return Rendered(kind.status, body, is_refusal=True)
+        reference = refused.client_reference
+        more = {"request_id": request_id} | ({} if reference is None else {"client_reference": reference})
+        body = self._problems.members(kind, refused.detail, f"/requests/{request_id}", **more)
+        return Rendered(kind.status, body, is_refusal=True, client_reference=reference)
 
     def hold(self, place: RoutedId, view: HoldView, *, is_owner: bool) -> dict[str, Any]:
         """Return a hold; its owner sees the token too."""
@@ -109,13 +114,20 @@ class Answers:
         headers = {"ETag": etag(defined.version)}
         if defined.created:
             headers["Location"] = kind.resource_path(defined.resource_id)
-        return Rendered(_CREATED if defined.created else _OK, body, headers)
+        reference = defined.client_reference
+        status = _CREATED if defined.created else _OK
+        return Rendered(status, body | _request_reference(reference), headers, client_reference=reference)
 
     def resource(
         self, kind: str, resource_id: str, version: int, settings: Settings, counters: Counters
     ) -> dict[str, Any]:
         """Return a resource as the kind's GET shows it."""
         return self._kinds[kind].resource(resource_id, version, settings, counters)
+
+
+def _request_reference(reference: str | None) -> dict[str, Any]:
+    """Return the client_reference of a request beside what it changed, which may have one of its own."""
+    return {} if reference is None else {"request_reference": reference}
 
 
 def routed(text: str, prefix: str) -> RoutedId:

@@ -22,6 +22,7 @@ def _to_utc(instant: datetime) -> datetime:
 
 Units = Annotated[int, Field(ge=1, le=MAX_UNITS)]
 Seconds = Annotated[int, Field(ge=1, le=MAX_SECONDS)]
+ClientReference = Annotated[str, Field(min_length=1, max_length=128, pattern=_TEXT)]
 Instant = Annotated[AwareDatetime, AfterValidator(_to_utc)]
 
 
@@ -31,31 +32,32 @@ class Body(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
-class HoldBody(Body):
+class RequestBody(Body):
+    """What every request may carry."""
+
+    client_reference: ClientReference | None = None
+
+
+class HoldBody(RequestBody):
     """Body of `POST /slots/{id}/hold`."""
 
     quantity: Units = 1
-    client_reference: Annotated[str, Field(min_length=1, max_length=128, pattern=_TEXT)] | None = None
 
 
-class ExtendBody(Body):
+class ExtendBody(RequestBody):
     """Body of `POST /holds/{id}/extend`."""
 
     seconds: Seconds
 
 
-class ChangeBody(Body):
+class ChangeBody(RequestBody):
     """Body of `PATCH /holds/{id}`."""
 
     quantity: Units
 
 
-class EmptyBody(Body):
-    """Body of calls that need none."""
-
-
-class ResourceBody(Body):
-    """The settings that every kind of resource has."""
+class ResourceBody(RequestBody):
+    """The settings that every kind of resource has; the reference is the request's and no setting."""
 
     hold_seconds: Seconds | None = None
     max_hold_seconds: Seconds | None = None
@@ -75,6 +77,20 @@ class SlotBody(ResourceBody):
 
 
 B = TypeVar("B", bound=Body)
+
+
+def read_reference(request: web.Request) -> str | None:
+    """Return the client_reference of a call without a body, from its query."""
+    values = request.query.getall("client_reference", [])
+    if not values:
+        return None
+    if len(values) > 1:
+        raise invalid([Fault("the query parameter client_reference was sent more than once", "")])
+    try:
+        return RequestBody(client_reference=values[0]).client_reference
+    except ValidationError as fault:
+        detail = "the query parameter client_reference has 1 to 128 characters, and no control characters"
+        raise invalid([Fault(detail, "")]) from fault
 
 
 async def read_body(request: web.Request, model: type[B]) -> B:

@@ -1,17 +1,20 @@
 """What every handler needs: read from a request who calls, under which key, how long he waits."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
 from gateway.answers import Answers
+from gateway.availability import Availability
 from gateway.callers import Caller, Callers
 from gateway.event_reader import EventReader
 from gateway.idempotency import key_of
 from gateway.offsets import OffsetWatch
 from gateway.prefer import Wait, wait_of
 from gateway.problems import MALFORMED_HEADER, ProblemError, Problems
+from gateway.rate_limits import RateLimits
 from gateway.submission import Submission, Submitter
 from gateway.waiters import Waiters
 from schema.reads import Reads
@@ -28,7 +31,10 @@ class HttpLimits:
     wait_max_seconds: float
     read_seconds: float
     retry_after_seconds: int
+    ping_seconds: float
     uuid_keys_only: bool
+    page_max: int
+    ids_asked_max: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,8 @@ class Context:
     reader: EventReader
     catalogue: Catalogue
     limits: HttpLimits
+    rate_limits: RateLimits
+    availability: Mapping[str, Availability]
 
     def caller(self, request: web.Request) -> Caller:
         """Return who calls."""
@@ -79,7 +87,16 @@ def if_match_version(request: web.Request) -> int | None:
     text: Any = request.headers.get("If-Match")
     if text is None or text.strip() == "*":
         return None
-    digits = text.strip().strip('"')
+    return _version_of(text.strip().strip('"'), 'If-Match has the version as an entity tag, for example "3"')
+
+
+def min_version(request: web.Request) -> int:
+    """Return the version that Min-Version asks for at least; 0 if it asks for none."""
+    lines = request.headers.getall("Min-Version", ["0"])
+    return _version_of(",".join(lines).strip(), "Min-Version has one version, for example 3")
+
+
+def _version_of(digits: str, advice: str) -> int:
     if not digits.isascii() or not digits.isdigit() or len(digits) > 18:  # noqa: PLR2004 - fits a bigint
-        raise ProblemError(MALFORMED_HEADER, 'If-Match has the version as an entity tag, for example "3"')
+        raise ProblemError(MALFORMED_HEADER, advice)
     return int(digits)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import structlog
@@ -12,6 +12,8 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from gateway.waiters import Answer, Waiters
 from topics.catalogue import KINDS, Catalogue
 from topics.strangers_records import read_strangers_records
+
+Place = tuple[str, int]
 
 _log = structlog.get_logger(__name__)
 _PAUSE_SECONDS = 0.5
@@ -24,8 +26,10 @@ _WANTED = frozenset((_CORRELATION_ID, "ce_type", "ce_commandrecord"))
 class EventReader:
     """Follows the event topics for as long as it runs; after a failure it goes on where it was."""
 
-    def __init__(self, bootstrap_servers: str, catalogue: Catalogue, waiters: Waiters) -> None:
-        """Prepare; `run` does the work."""
+    def __init__(
+        self, bootstrap_servers: str, catalogue: Catalogue, waiters: Waiters, decided: Callable[[Place, int], None]
+    ) -> None:
+        """Prepare; `run` does the work. `decided` is told partition and offset of each command that an event answers."""
         read_strangers_records()
         self._bootstrap_servers = bootstrap_servers
         self._partitions = [
@@ -34,6 +38,8 @@ class EventReader:
             for partition in range(catalogue.partitions)
         ]
         self._waiters = waiters
+        self._decided = decided
+        self._commands_of = {catalogue.events(kind): catalogue.commands(kind) for kind in KINDS}
         self._positions: dict[TopicPartition, int] = {}
         self._alive_at = 0.0
         self.reading = asyncio.Event()
@@ -110,8 +116,14 @@ class EventReader:
     def _answer(self, records: Iterable[ConsumerRecord]) -> None:
         for record in records:
             request_id, answer = _answer_of(record.headers, record.value)
+            self._tell_decided(record.topic, answer.record)
             if request_id is not None and self._waiters.awaits(request_id):
                 self._waiters.answer(request_id, answer)
+
+    def _tell_decided(self, topic: str, command_record: str) -> None:
+        partition, _, offset = command_record.partition("/")
+        if partition.isdecimal() and offset.isdecimal():
+            self._decided((self._commands_of[topic], int(partition)), int(offset))
 
 
 def _answer_of(headers: Sequence[tuple[str, bytes]], value: bytes | None) -> tuple[str | None, Answer]:

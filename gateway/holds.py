@@ -5,7 +5,7 @@ import hmac
 from aiohttp import web
 
 from gateway.answers import token_hash
-from gateway.bodies import ChangeBody, EmptyBody, ExtendBody, read_body
+from gateway.bodies import ChangeBody, ExtendBody, RequestBody, read_body, read_reference
 from gateway.callers import Caller, Scope
 from gateway.context import CONTEXT
 from gateway.patience import within
@@ -45,15 +45,25 @@ async def get_hold(request: web.Request) -> web.Response:
 async def confirm_hold(request: web.Request) -> web.Response:
     """Make a hold firm."""
     caller, place = _allowed(request), _place(request)
-    await read_body(request, EmptyBody)
-    command = commands.Confirm(resource_id=place.resource_id, hold_id=str(place), token_hash=_shown(request))
+    body = await read_body(request, RequestBody)
+    command = commands.Confirm(
+        resource_id=place.resource_id,
+        hold_id=str(place),
+        token_hash=_shown(request),
+        client_reference=body.client_reference,
+    )
     return await _give(request, place, command, caller)
 
 
 async def cancel_hold(request: web.Request) -> web.Response:
     """Give a hold back."""
     caller, place = _allowed(request), _place(request)
-    command = commands.Cancel(resource_id=place.resource_id, hold_id=str(place), token_hash=_shown(request))
+    command = commands.Cancel(
+        resource_id=place.resource_id,
+        hold_id=str(place),
+        token_hash=_shown(request),
+        client_reference=read_reference(request),
+    )
     return await _give(request, place, command, caller)
 
 
@@ -62,7 +72,11 @@ async def extend_hold(request: web.Request) -> web.Response:
     caller, place = _allowed(request), _place(request)
     body = await read_body(request, ExtendBody)
     command = commands.Extend(
-        resource_id=place.resource_id, hold_id=str(place), token_hash=_shown(request), seconds=body.seconds
+        resource_id=place.resource_id,
+        hold_id=str(place),
+        token_hash=_shown(request),
+        seconds=body.seconds,
+        client_reference=body.client_reference,
     )
     return await _give(request, place, command, caller)
 
@@ -72,7 +86,11 @@ async def change_hold(request: web.Request) -> web.Response:
     caller, place = _allowed(request), _place(request)
     body = await read_body(request, ChangeBody)
     command = commands.ChangeHold(
-        resource_id=place.resource_id, hold_id=str(place), token_hash=_shown(request), quantity=body.quantity
+        resource_id=place.resource_id,
+        hold_id=str(place),
+        token_hash=_shown(request),
+        quantity=body.quantity,
+        client_reference=body.client_reference,
     )
     return await _give(request, place, command, caller)
 

@@ -8,20 +8,31 @@ from contextlib import asynccontextmanager
 
 import structlog
 from aiohttp import web
+from redis.asyncio import Redis
 
 from firmhold.settings import Settings
-from gateway import holds, operating, requests, slots
+from gateway import holds, operating, pages, publishing, request_stream, requests, slots
 from gateway.answers import Answers
+from gateway.availability import Availability
+from gateway.cache import CacheBounds
 from gateway.callers import Callers
 from gateway.context import CONTEXT, Context, HttpLimits
 from gateway.event_reader import EventReader
+from gateway.http_server import Runner
+from gateway.limiting import limit_writes
+from gateway.measuring import count_answers, measure
 from gateway.offsets import OffsetWatch
 from gateway.problems import BODY_TOO_LARGE, INTERNAL, METHOD_NOT_ALLOWED, UNKNOWN_PATH, ProblemError, Problems
+from gateway.publishing import Publisher
+from gateway.rate_limits import RateLimits, policies_of
+from gateway.redis_cache import RedisCache
+from gateway.resting_cache import RestingCache
 from gateway.submission import Bounds, Submitter
 from gateway.waiters import Waiters
 from schema.connections import Timeouts, lazy_pool
 from schema.reads import Reads
 from topics.producer import ResilientProducer
+from topics.redis_keys import RedisKeys
 from topics.signatures import gateway_key
 
 _log = structlog.get_logger(__name__)
@@ -37,7 +48,7 @@ async def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with application(settings) as app:
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_OPEN_CONNECTIONS_SECONDS)
+        runner = Runner(app, access_log=None, shutdown_timeout=_OPEN_CONNECTIONS_SECONDS)
         await runner.setup()
         site = web.TCPSite(runner, settings.host, settings.port, backlog=4096)
         await site.start()
@@ -59,12 +70,19 @@ async def application(settings: Settings) -> AsyncIterator[web.Application]:
         timeouts=Timeouts(statement_ms=settings.postgres_statement_timeout_ms),
         role="gateway",
     )
-    async with pool:
-        context = _context(settings, producer, Reads(pool))
-        background = [asyncio.create_task(context.reader.run()), asyncio.create_task(context.offsets.run())]
-        app = web.Application(middlewares=[_tell_problems], client_max_size=settings.body_bytes_max)
+    redis = Redis.from_url(settings.redis.get_secret_value())
+    async with pool, redis:
+        reads = Reads(pool)
+        context = _context(settings, producer, reads, _availability(settings, reads, redis))
+        publisher = context.submitter.publisher
+        running = (context.reader.run, context.offsets.run, publisher.watch_log, publisher.watch_backlog)
+        background = [asyncio.create_task(run()) for run in running]
+        app = web.Application(
+            middlewares=[count_answers, limit_writes, _tell_problems], client_max_size=settings.body_bytes_max
+        )
         app[CONTEXT] = context
-        for part in (operating, requests, holds, slots):
+        measure(app)
+        for part in (operating, pages, requests, request_stream, holds, slots):
             app.add_routes(part.routes())
         try:
             yield app
@@ -73,9 +91,35 @@ async def application(settings: Settings) -> AsyncIterator[web.Application]:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
             await producer.stop()
+            for of_kind in context.availability.values():
+                await of_kind.close()
 
 
-def _context(settings: Settings, producer: ResilientProducer, reads: Reads) -> Context:
+def _availability(settings: Settings, reads: Reads, redis: Redis) -> dict[str, Availability]:
+    """Return what is free of each kind, read through one cache."""
+    cache = RedisCache(redis, RedisKeys(settings.redis_prefix), timeout_seconds=settings.redis_timeout_ms / 1000)
+    store = RestingCache(cache, settings.redis_rest_ms / 1000)
+    slot_bounds = CacheBounds(
+        fresh_ms=settings.cache_slots_seconds * 1000,
+        stale_ms=settings.cache_stale_seconds * 1000,
+        lock_ms=settings.cache_lock_ms,
+        wait_ms=settings.cache_wait_ms,
+        names_max=settings.page_max,
+    )
+    slots_free = Availability(
+        slots.KIND,
+        slots.availability,
+        reads,
+        store=store,
+        bounds=slot_bounds,
+        ids_max=settings.cache_ids_max,
+    )
+    return {slots.KIND: slots_free}
+
+
+def _context(
+    settings: Settings, producer: ResilientProducer, reads: Reads, availability: dict[str, Availability]
+) -> Context:
     secret = settings.installation_secret()
     catalogue = settings.catalogue()
     waiters = Waiters(settings.waiters_max)
@@ -86,30 +130,49 @@ def _context(settings: Settings, producer: ResilientProducer, reads: Reads) -> C
         wait_max_seconds=settings.wait_max_seconds,
         read_seconds=settings.postgres_read_timeout_seconds,
         retry_after_seconds=settings.retry_after_seconds,
+        ping_seconds=settings.stream_ping_seconds,
         uuid_keys_only=settings.key_format == "uuid",
+        page_max=settings.page_max,
+        ids_asked_max=settings.ids_asked_max,
     )
+    offsets = OffsetWatch(
+        settings.kafka, f"{settings.topic_prefix}{settings.consumer_group}", settings.offset_poll_ms / 1000
+    )
+    publisher = Publisher(producer, settings.kafka, offsets, catalogue, _bounds(settings))
     return Context(
         callers=Callers(settings.api_keys.get_secret_value(), _admin_key(settings)),
         submitter=Submitter(
-            producer=producer,
+            publisher=publisher,
             catalogue=catalogue,
             signing_key=gateway_key(secret),
             secret=secret,
             waiters=waiters,
             reads=reads,
             answers=answers,
-            bounds=Bounds(settings.publish_timeout_seconds, limits.read_seconds, settings.retry_after_seconds),
+            bounds=Bounds(limits.read_seconds, settings.retry_after_seconds),
         ),
         reads=reads,
         answers=answers,
         problems=problems,
         waiters=waiters,
-        offsets=OffsetWatch(
-            settings.kafka, f"{settings.topic_prefix}{settings.consumer_group}", settings.offset_poll_ms / 1000
-        ),
-        reader=EventReader(settings.kafka, catalogue, waiters),
+        offsets=offsets,
+        reader=EventReader(settings.kafka, catalogue, waiters, publisher.note_decided),
         catalogue=catalogue,
         limits=limits,
+        rate_limits=RateLimits(policies_of(settings.rate_limits)),
+        availability=availability,
+    )
+
+
+def _bounds(settings: Settings) -> publishing.Bounds:
+    return publishing.Bounds(
+        publish_seconds=settings.publish_timeout_seconds,
+        publications_max=settings.publications_max,
+        silent_seconds=settings.log_silent_ms / 1000,
+        probe_seconds=settings.log_probe_ms / 1000,
+        backlog_age_seconds=settings.backlog_age_max_seconds,
+        backlog_poll_seconds=settings.backlog_poll_ms / 1000,
+        retry_after_seconds=settings.retry_after_seconds,
     )
 
 

@@ -6,6 +6,7 @@ committed, has its outcome in Postgres.
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -17,6 +18,9 @@ _log = structlog.get_logger(__name__)
 
 class OffsetsUnavailableError(Exception):
     """Kafka does not say how far the workers are."""
+
+
+Place = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class Reading:
 class _Round:
     """One reading of all partitions of interest; whoever came before it began may use it."""
 
-    readings: dict[TopicPartition, Reading] = field(default_factory=dict)
+    readings: dict[Place, Reading] = field(default_factory=dict)
     fault: Exception | None = None
 
 
@@ -43,42 +47,41 @@ class OffsetWatch:
         self._bootstrap_servers = bootstrap_servers
         self._group = group
         self._pause_seconds = pause_seconds
-        self._interest: Counter[TopicPartition] = Counter()
+        self._interest: Counter[Place] = Counter()
         self._wanted = asyncio.Event()
         self._next: asyncio.Future[_Round] | None = None
         self._reading: asyncio.Future[_Round] | None = None
 
-    async def passed(self, topic: str, partition: int, ahead: list[int]) -> None:
+    async def passed(self, topic: str, partition: int, tell_ahead: Callable[[int], None]) -> None:
         """Return when all that the partition holds now is committed by the workers.
 
-        `ahead` is kept at how many records may be before the one in question, which lies before that point.
-        Raises OffsetsUnavailableError.
+        `tell_ahead` is told after each reading how many records may be before the one in question, which lies before that
+        point. Raises OffsetsUnavailableError.
         """
-        place = TopicPartition(topic, partition)
-        self._interest[place] += 1
+        place = (topic, partition)
+        reading = (await self.readings((place,)))[place]
+        end = reading.end
+        while reading.committed < end:
+            tell_ahead(end - reading.committed - 1)
+            reading = (await self.readings((place,)))[place]
+        tell_ahead(0)
+
+    async def readings(self, places: Collection[Place]) -> Mapping[Place, Reading]:
+        """Return the next readings of these partitions that begin after now. Raises OffsetsUnavailableError."""
+        self._interest.update(places)
         self._wanted.set()
         try:
-            reading = await self._read(place)
-            end = reading.end
-            while reading.committed < end:
-                ahead[:] = [end - reading.committed - 1]
-                reading = await self._read(place)
-            ahead[:] = [0]
+            while True:
+                if self._next is None:
+                    self._next = asyncio.get_running_loop().create_future()
+                result = await asyncio.shield(self._next)
+                if result.fault is not None:
+                    raise OffsetsUnavailableError from result.fault
+                if all(place in result.readings for place in places):
+                    return {place: result.readings[place] for place in places}
         finally:
-            self._interest[place] -= 1
-            if not self._interest[place]:
-                del self._interest[place]
-
-    async def _read(self, place: TopicPartition) -> Reading:
-        """Return the next reading that begins after now."""
-        while True:
-            if self._next is None:
-                self._next = asyncio.get_running_loop().create_future()
-            result = await asyncio.shield(self._next)
-            if result.fault is not None:
-                raise OffsetsUnavailableError from result.fault
-            if place in result.readings:
-                return result.readings[place]
+            self._interest.subtract(places)
+            self._interest += Counter()  # drops those that nobody is interested in
 
     async def run(self) -> None:
         """Read until cancelled; idle while nobody asks."""
@@ -101,7 +104,7 @@ class OffsetWatch:
             await admin.start()
             while True:
                 await self._wanted.wait()
-                places = list(self._interest)
+                places = [TopicPartition(*place) for place in self._interest]
                 if not places:
                     self._wanted.clear()
                     continue
@@ -117,8 +120,12 @@ class OffsetWatch:
     ) -> _Round:
         ends = await consumer.end_offsets(places)
         committed = await admin.list_consumer_group_offsets(self._group, partitions=places)
-        # Nothing is committed yet: -1. Then only an empty partition is passed.
-        return _Round({place: Reading(ends[place], max(0, committed[place].offset)) for place in places})
+        # What retention deleted lies behind the workers, committed (-1: nothing is yet) or not.
+        behind = [place for place in places if committed[place].offset < ends[place]]
+        beginnings = await consumer.beginning_offsets(behind) if behind else {}
+        return _Round(
+            {place: Reading(ends[place], max(committed[place].offset, beginnings.get(place, 0))) for place in places}
+        )
 
     def _hand_out(self, result: _Round) -> None:
         """Give the round to whoever waited for it since before it began."""

@@ -1,12 +1,13 @@
-"""Signs of life, and the pages that problem types point to."""
+"""Signs of life, and which version it is that lives."""
 
-import html
+import platform
+from importlib.metadata import version as distribution_version
 
 from aiohttp import web
 
 from gateway.context import CONTEXT
 from gateway.patience import within
-from gateway.problems import KINDS, UNKNOWN_PATH, ProblemError, json_response
+from gateway.problems import ProblemError, json_response
 
 
 def routes() -> list[web.RouteDef]:
@@ -14,7 +15,7 @@ def routes() -> list[web.RouteDef]:
     return [
         web.get("/healthz", healthz),
         web.get("/readyz", readyz),
-        web.get("/problems/{type}", problem_page),
+        web.get("/version", version),
     ]
 
 
@@ -39,19 +40,7 @@ async def _postgres_answers(request: web.Request) -> bool:
         return False
 
 
-async def problem_page(request: web.Request) -> web.Response:
-    """Explain a type of problem to a person."""
-    kind = KINDS.get(request.match_info["type"])
-    if kind is None:
-        raise ProblemError(UNKNOWN_PATH, "there is no such type of problem")
-    advice = {
-        "same_key": "Send the same request again, with the same Idempotency-Key.",
-        "new_key": "This answer is final for its key. Change what it says, or try later, with a new Idempotency-Key.",
-        "never": "Sending it again will not help.",
-    }[kind.retry.value]
-    page = (
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(kind.title)}</title>"
-        f"<h1>{html.escape(kind.title)}</h1><p>Type <code>{kind.type}</code>, status {kind.status}, "
-        f"retry <code>{kind.retry.value}</code>.</p><p>{advice}</p></html>"
-    )
-    return web.Response(text=page, content_type="text/html")
+async def version(request: web.Request) -> web.Response:
+    """Say which version this is, and what runs it."""
+    del request
+    return json_response({"version": distribution_version("firmhold"), "python": platform.python_version()})

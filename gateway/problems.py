@@ -32,6 +32,7 @@ _STATUS_OF_REFUSAL = {
 _CONFLICT = 409
 _SERVICE_UNAVAILABLE = 503
 
+MALFORMED_HTTP = Kind("malformed_request", "The request is not HTTP as it should be", 400, Retry.NEW_KEY)
 MALFORMED_JSON = Kind("malformed_json", "The body is not JSON", 400, Retry.NEW_KEY)
 MALFORMED_HEADER = Kind("malformed_header", "A header field cannot be read", 400, Retry.NEW_KEY)
 KEY_MISSING = Kind("idempotency_key_missing", "This call needs an Idempotency-Key", 400, Retry.NEW_KEY)
@@ -43,11 +44,14 @@ UNKNOWN_PATH = Kind("unknown_path", "There is nothing here", 404, Retry.NEVER)
 UNKNOWN_REQUEST = Kind("unknown_request", "There is no such request", 404, Retry.NEVER)
 METHOD_NOT_ALLOWED = Kind("method_not_allowed", "This resource does not know that method", 405, Retry.NEVER)
 BODY_TOO_LARGE = Kind("body_too_large", "The body is too large", 413, Retry.NEW_KEY)
+RATE_LIMITED = Kind("rate_limited", "The account's quota of writes is used up", 429, Retry.SAME_KEY)
 OUTCOME_UNKNOWN = Kind("outcome_unknown", "The request may or may not have been taken", 503, Retry.SAME_KEY)
+NOT_TAKEN = Kind("not_taken", "The request was not taken, this try published nothing", 503, Retry.SAME_KEY)
 UNAVAILABLE = Kind("unavailable", "A server behind this one does not answer", 503, Retry.SAME_KEY)
 INTERNAL = Kind("internal", "Something went wrong on our side", 500, Retry.SAME_KEY)
 
 _OF_HTTP = (
+    MALFORMED_HTTP,
     MALFORMED_JSON,
     MALFORMED_HEADER,
     KEY_MISSING,
@@ -59,7 +63,9 @@ _OF_HTTP = (
     UNKNOWN_REQUEST,
     METHOD_NOT_ALLOWED,
     BODY_TOO_LARGE,
+    RATE_LIMITED,
     OUTCOME_UNKNOWN,
+    NOT_TAKEN,
     UNAVAILABLE,
     INTERNAL,
 )

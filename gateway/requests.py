@@ -27,18 +27,48 @@ async def get_request(request: web.Request) -> web.Response:
     """Show a request: its outcome as soon as there is one, within the wait that the caller allows."""
     context = request.app[CONTEXT]
     caller = context.caller(request)
-    asked = request.match_info["request_id"]
-    place = parse(asked, REQUEST)
-    if place is None or place.kind not in KINDS:
-        raise _unknown(asked)
+    place = place_of(request)
+    asked = str(place)
     seconds = _wait_seconds(request, context)
     ahead: list[int] = []
     outcome = await _outcome(context, caller, place, seconds, ahead)
-    if outcome is None:
-        return _queued(context, asked, ahead)
+    if outcome is not None:
+        return json_response(decided_members(context, asked, outcome), headers={"Cache-Control": "no-store"})
+    headers = {"Retry-After": str(context.limits.retry_after_seconds), "Cache-Control": "no-store"}
+    return json_response(queued_members(asked, ahead[0] if ahead else None), headers=headers)
+
+
+def place_of(request: web.Request) -> RoutedId:
+    """Read the request id of the path; raises the problem 404 for what cannot be one."""
+    asked = request.match_info["request_id"]
+    place = parse(asked, REQUEST)
+    if place is None or place.kind not in KINDS:
+        raise unknown(asked)
+    return place
+
+
+def commands_of(context: Context, place: RoutedId) -> tuple[str, int]:
+    """Return topic and partition that the request's command lies in."""
+    partition = partition_of(place.resource_id.encode(), context.catalogue.partitions)
+    return context.catalogue.commands(place.kind), partition
+
+
+def decided_members(context: Context, asked: str, outcome: Outcome) -> dict[str, Any]:
+    """Return a decided request as polls show it."""
     answer = answer_of(outcome)
-    rendered = context.answers.of_event(asked, answer.type, answer.data)
-    return json_response(members_of_poll(asked, rendered, outcome), headers={"Cache-Control": "no-store"})
+    return members_of_poll(asked, context.answers.of_event(asked, answer.type, answer.data), outcome)
+
+
+def queued_members(asked: str, ahead: int | None) -> dict[str, Any]:
+    """Return a request that has no outcome yet as polls show it; of what it asks for nothing is known here."""
+    return {
+        "id": asked,
+        "status": "queued",
+        "submitted_at": None,
+        "decided_at": None,
+        "ahead": ahead,
+        "links": {"self": f"/requests/{asked}"},
+    }
 
 
 async def _outcome(
@@ -53,9 +83,9 @@ async def _outcome(
         passed = await _passed_within(context, place, waiter, seconds, ahead)
     outcome = await context.submitter.stored(asked, caller.source)
     if outcome is None and passed:
-        raise _unknown(asked)
+        raise unknown(asked)
     if outcome is None and not ahead and not context.waiters.closing:  # Kafka said nothing for the whole wait
-        raise _untold(asked)
+        raise untold(asked)
     return outcome
 
 
@@ -63,9 +93,10 @@ async def _passed_within(
     context: Context, place: RoutedId, waiter: Waiter | None, seconds: float, ahead: list[int]
 ) -> bool:
     """Wait for the answer, or until the workers are past all that the request can lie in; tell whether they are."""
-    topic = context.catalogue.commands(place.kind)
-    partition = partition_of(place.resource_id.encode(), context.catalogue.partitions)
-    passing = asyncio.ensure_future(context.offsets.passed(topic, partition, ahead))
+    topic, partition = commands_of(context, place)
+    passing = asyncio.ensure_future(
+        context.offsets.passed(topic, partition, lambda count: ahead.__setitem__(slice(None), [count]))
+    )
     told: set[asyncio.Future[Any]] = set()
     if waiter is not None:
         told = {waiter.answer, asyncio.ensure_future(waiter.gap.wait())}
@@ -75,24 +106,11 @@ async def _passed_within(
             return False
         passing.result()
     except OffsetsUnavailableError as fault:
-        raise _untold(str(place)) from fault
+        raise untold(str(place)) from fault
     finally:
         for waiting in (passing, *told):
             waiting.cancel()
     return True
-
-
-def _queued(context: Context, asked: str, ahead: list[int]) -> web.Response:
-    body = {
-        "id": asked,
-        "status": "queued",
-        "submitted_at": None,
-        "decided_at": None,
-        "ahead": ahead[0] if ahead else None,
-        "links": {"self": f"/requests/{asked}"},
-    }
-    headers = {"Retry-After": str(context.limits.retry_after_seconds), "Cache-Control": "no-store"}
-    return json_response(body, headers=headers)
 
 
 def _wait_seconds(request: web.Request, context: Context) -> float:
@@ -104,10 +122,12 @@ def _wait_seconds(request: web.Request, context: Context) -> float:
     return min(float(text), context.limits.wait_max_seconds)
 
 
-def _untold(asked: str) -> ProblemError:
+def untold(asked: str) -> ProblemError:
+    """Return the problem of a request of which Kafka says nothing."""
     detail = "how far the request is cannot be told just now; ask again"
     return ProblemError(UNAVAILABLE, detail, request_id=asked)
 
 
-def _unknown(asked: str) -> ProblemError:
+def unknown(asked: str) -> ProblemError:
+    """Return the problem of a request that nobody made, or somebody else."""
     return ProblemError(UNKNOWN_REQUEST, f"there is no request {asked[:200]} of yours")

@@ -6,11 +6,13 @@ import msgspec
 from aiohttp import web
 
 from gateway.answers import etag
+from gateway.availability_pages import availability_of
 from gateway.bodies import HoldBody, SlotBody, invalid, read_body
 from gateway.callers import Scope, buyer_of
-from gateway.context import CONTEXT, if_match_version
+from gateway.context import CONTEXT, if_match_version, min_version
 from gateway.patience import within
 from gateway.problems import KINDS, Fault, ProblemError, json_response
+from schema.reads import ResourceReading
 from schema.rows import ResourceKey
 from topics.commands import DefineResource, Hold
 from topics.events import HoldView
@@ -44,6 +46,7 @@ class Slots:
 def routes() -> list[web.RouteDef]:
     """Return the calls of this kind."""
     return [
+        web.get("/slots/availability", get_availability),
         web.put("/slots/{slot_id}", put_slot),
         web.get("/slots/{slot_id}", get_slot),
         web.post("/slots/{slot_id}/hold", hold_slot),
@@ -56,6 +59,8 @@ async def put_slot(request: web.Request) -> web.Response:
     caller = context.caller(request)
     caller.require(Scope.ADMIN)
     slot_id = request.match_info["slot_id"]
+    if slot_id == "availability":
+        raise invalid([Fault("a slot cannot be called availability: GET /slots/availability is the list of all", "")])
     if not is_resource_id(slot_id):
         raise invalid([Fault("a slot id has 1 to 64 of A-Z a-z 0-9 . _ - and is not . or ..", "")])
     key = context.key(request, required=False)
@@ -86,10 +91,28 @@ async def hold_slot(request: web.Request) -> web.Response:
     return await context.give(request, KIND, command, caller=caller, key=key)
 
 
+def availability(slot_id: str, reading: ResourceReading) -> dict[str, Any]:
+    """Show what is free of a slot."""
+    counters = reading.counters
+    return {
+        "slot_id": slot_id,
+        "capacity": counters.capacity,
+        "remaining": counters.remaining,
+        "held": counters.held,
+        "version": reading.version,
+    }
+
+
+async def get_availability(request: web.Request) -> web.Response:
+    """Show what is free, of the slots that are named or of all, page by page."""
+    return await availability_of(request, KIND)
+
+
 async def get_slot(request: web.Request) -> web.Response:
-    """Show a slot as it stands."""
+    """Show a slot as it stands, from Postgres: whatever version Min-Version asks for, nothing newer is known."""
     context = request.app[CONTEXT]
     context.caller(request)
+    min_version(request)
     slot_id = _known_form(request)
     reading = await within(
         context.limits.read_seconds, context.reads.resource(ResourceKey(KIND, slot_id)), f"slot {slot_id}"

@@ -1,7 +1,6 @@
 """Publish a command and answer with its outcome, as long as the client wants to wait for it."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,18 +13,26 @@ from gateway.answers import Answers, Rendered, hold_token, token_hash
 from gateway.callers import Caller
 from gateway.patience import within
 from gateway.prefer import Wait
-from gateway.problems import CONTENT_TYPE, OUTCOME_UNKNOWN, ProblemError, json_response
+from gateway.problems import CONTENT_TYPE, NOT_TAKEN, OUTCOME_UNKNOWN, ProblemError, json_response
+from gateway.publishing import NotTakenError, Publisher, UnacknowledgedError
+from gateway.shedding import Cause
 from gateway.waiters import Answer, Waiter, Waiters
 from schema.reads import Outcome, Reads
 from topics import commands, events, signatures
 from topics.catalogue import Catalogue
 from topics.identifiers import request_id
-from topics.producer import Acknowledgement, Record, ResilientProducer
+from topics.partitions import partition_of
+from topics.producer import Acknowledgement, Record
 from topics.record import command_record
 
 _log = structlog.get_logger(__name__)
 _ACCEPTED = 202
 _LAST_LOOK_SECONDS = 1.0
+_WHY_NOT_TAKEN = {
+    Cause.QUEUE_FULL: "too many requests wait to be written to the log",
+    Cause.LOG_SILENT: "the log does not confirm what is written to it",
+    Cause.BACKLOG: "earlier requests for this resource and its neighbours have been waiting for too long",
+}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -45,7 +52,6 @@ class Submission:
 class Bounds:
     """How long the servers behind us may take, in seconds."""
 
-    publish_seconds: float
     read_seconds: float
     retry_after_seconds: int
 
@@ -56,7 +62,7 @@ class Submitter:
     def __init__(
         self,
         *,
-        producer: ResilientProducer,
+        publisher: Publisher,
         catalogue: Catalogue,
         signing_key: signatures.SigningKey,
         secret: bytes,
@@ -66,7 +72,7 @@ class Submitter:
         bounds: Bounds,
     ) -> None:
         """Connect the parts."""
-        self._producer = producer
+        self.publisher = publisher
         self._catalogue = catalogue
         self._signing_key = signing_key
         self._secret = secret
@@ -82,12 +88,12 @@ class Submitter:
         asked = request_id(kind, command.resource_id, source, submission.key, fingerprint)
         deadline = asyncio.get_running_loop().time() + submission.wait.seconds
         with self._waiters.waiting_for(asked) as waiter:
-            acknowledgement = await self._publish(asked, self._record(submission, asked))
+            acknowledgement = await self._publish(submission, asked)
             if waiter is None or submission.wait.seconds <= 0:
-                return self._accepted(asked, submission.wait)
+                return self._accepted(asked, submission)
             answer = await self.outcome(asked, source, waiter, deadline)
         if answer is None:
-            return self._accepted(asked, submission.wait)
+            return self._accepted(asked, submission)
         rendered = self._answers.of_event(asked, answer.type, answer.data)
         return _response(rendered, submission.wait, replayed=_is_replay(answer, acknowledgement))
 
@@ -124,14 +130,17 @@ class Submitter:
         reading = self._reads.outcome(asked, source)
         return await within(self._bounds.read_seconds, reading, "the outcome of the request", request_id=asked)
 
-    async def _publish(self, asked: str, record: Record) -> Acknowledgement:
+    async def _publish(self, submission: Submission, asked: str) -> Acknowledgement:
+        command = submission.command
+        record = self._record(submission, asked)
+        place = (record.topic, partition_of(command.resource_id.encode(), self._catalogue.partitions))
         try:
-            async with asyncio.timeout(self._bounds.publish_seconds):
-                acknowledgements: Sequence[Acknowledgement] = await self._producer.send_all([record])
-        except TimeoutError as fault:
+            return await self.publisher.publish(record, place, takes_units=isinstance(command, commands.Hold))
+        except UnacknowledgedError as fault:
             detail = "the log did not confirm in time: the request may or may not be decided. Retry with the same key, or poll it"
             raise ProblemError(OUTCOME_UNKNOWN, detail, request_id=asked) from fault
-        return acknowledgements[0]
+        except NotTakenError as fault:
+            raise _not_taken(fault, asked) from fault
 
     def _record(self, submission: Submission, asked: str) -> Record:
         command = submission.command
@@ -148,14 +157,25 @@ class Submitter:
             request_id=asked,
         )
 
-    def _accepted(self, asked: str, wait: Wait) -> web.Response:
+    def _accepted(self, asked: str, submission: Submission) -> web.Response:
         headers = {
             "Location": f"/requests/{asked}",
             "Retry-After": str(self._bounds.retry_after_seconds),
             "Cache-Control": "no-store",
         }
-        body = {"id": asked, "status": "queued", "links": {"self": f"/requests/{asked}"}}
-        return _with_preference(json_response(body, status=_ACCEPTED, headers=headers), wait)
+        body: dict[str, Any] = {"id": asked, "status": "queued", "links": {"self": f"/requests/{asked}"}}
+        reference = commands.client_reference_of(submission.command)
+        if reference is not None:
+            body["client_reference"] = reference
+        return _with_preference(json_response(body, status=_ACCEPTED, headers=headers), submission.wait)
+
+
+def _not_taken(fault: NotTakenError, asked: str) -> ProblemError:
+    """Return the problem of a try that published nothing. An earlier one with the same key may have."""
+    detail = f"{_WHY_NOT_TAKEN[fault.cause]}: this try published nothing. Retry with the same key"
+    error = ProblemError(NOT_TAKEN, detail, cause=fault.cause.value, request_id=asked)
+    error.headers["Retry-After"] = str(fault.retry_after_seconds)
+    return error
 
 
 def answer_of(outcome: Outcome) -> Answer:
@@ -204,6 +224,7 @@ def members_of_poll(asked: str, rendered: Rendered, outcome: Outcome) -> dict[st
         "status": "refused" if rendered.is_refusal else "succeeded",
         "submitted_at": outcome.arrived_at,
         "decided_at": outcome.decided_at,
+        "client_reference": rendered.client_reference,
         "error" if rendered.is_refusal else "result": rendered.body,
         "ahead": 0,
         "links": {"self": f"/requests/{asked}"},

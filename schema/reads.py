@@ -1,5 +1,6 @@
 """What a gateway reads: outcomes, holds, resources. Reads are advice and lock nothing."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,11 +28,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class ResourceReading:
-    """A resource as it stands, with holds past their expiry counted as free."""
+    """A resource as it stands, with holds past their expiry counted as free; None: no hold is going to expire."""
 
     version: int
     settings: Settings
     counters: Counters
+    expires_in_ms: int | None
 
 
 class Reads:
@@ -58,20 +60,34 @@ class Reads:
 
     async def resource(self, key: ResourceKey) -> ResourceReading | None:
         """Return a resource with its counters as of now."""
-        rows = await self._pool.fetch(queries.READ_RESOURCE, key.kind, key.resource_id)
-        if not rows:
-            return None
-        held = remaining = oversubscribed_by = 0
-        for row in rows:
-            pool_held = row["held"] - int(row["due_units"])
-            free = row["pool_capacity"] - pool_held - row["pool_taken"]
-            held += pool_held
-            remaining += max(0, free)
-            oversubscribed_by += max(0, -free)
-        first = rows[0]
-        counters = Counters(first["capacity"], held, first["taken"], remaining, oversubscribed_by)
-        return ResourceReading(first["version"], _settings.decode(first["settings"]), counters)
+        return (await self.resources(key.kind, [key.resource_id])).get(key.resource_id)
+
+    async def resources(self, kind: str, resource_ids: Collection[str]) -> dict[str, ResourceReading]:
+        """Return those of the resources that exist, with their counters as of now, in one query."""
+        pools: dict[str, list[asyncpg.Record]] = {}
+        for row in await self._pool.fetch(queries.READ_RESOURCES, kind, list(resource_ids)):
+            pools.setdefault(row["resource_id"], []).append(row)
+        return {resource_id: _reading_of(rows) for resource_id, rows in pools.items()}
+
+    async def resource_ids(self, kind: str, after: str, ids_max: int) -> list[str]:
+        """Return ids in Postgres's order, from behind `after` (empty: from the first)."""
+        rows = await self._pool.fetch(queries.READ_RESOURCE_IDS, kind, after, ids_max)
+        return [row["resource_id"] for row in rows]
 
     async def answers(self) -> bool:
         """Ask Postgres for a sign of life; raises if it gives none."""
         return await self._pool.fetchval("select true") is True
+
+
+def _reading_of(rows: Sequence[asyncpg.Record]) -> ResourceReading:
+    """Sum up the pools of one resource."""
+    held = remaining = oversubscribed_by = 0
+    for row in rows:
+        pool_held = row["held"] - int(row["due_units"])
+        free = row["pool_capacity"] - pool_held - row["pool_taken"]
+        held += pool_held
+        remaining += max(0, free)
+        oversubscribed_by += max(0, -free)
+    first = rows[0]
+    counters = Counters(first["capacity"], held, first["taken"], remaining, oversubscribed_by)
+    return ResourceReading(first["version"], _settings.decode(first["settings"]), counters, first["expires_in_ms"])

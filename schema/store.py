@@ -6,7 +6,7 @@ Every method takes whole sets, so that a batch costs the same few statements how
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import asyncpg
 import msgspec
@@ -232,6 +232,14 @@ class Store:
         """Return resources that have holds whose time is over, the longest overdue first; advice, it locks nothing."""
         rows = await self._pool.fetch(queries.FIND_DUE_RESOURCES, resources_max)
         return [ResourceKey(row["kind"], row["resource_id"]) for row in rows]
+
+    async def purge_requests(self, older_than: timedelta, requests_max: int) -> int | None:
+        """Forget requests that were decided so long ago, so many at most, and return how many; None if another is at it."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            if not await connection.fetchval(queries.LOCK_PURGING):
+                return None
+            status: str = await connection.execute(queries.PURGE_REQUESTS, older_than, requests_max)
+        return int(status.removeprefix("DELETE "))
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:

@@ -8,7 +8,7 @@ import asyncpg
 import msgspec
 from aiokafka import ConsumerRecord
 
-from tests.installation import Installation
+from tests.installation import Installation, eventually
 from topics.events import decode_stored
 
 Claim = tuple[str, str]
@@ -32,12 +32,20 @@ async def audit(site: Installation, claims: Collection[Claim]) -> Told:
     hold a granted request, units add up; each request has one answer, and what was told of it is what its row keeps.
     Events that were sent again are the same word for word, and their first appearances are in version order without gaps.
     """
-    told = read_events(await site.records(site.settings.catalogue().events("slot")))
     async with site.database() as database:
+        told: Told = await eventually(lambda: _all_told(site, database), what="each request is answered")
         await _audit_requests(database, claims, told)
         await _audit_counters(database)
         await _audit_versions(database, told)
     return told
+
+
+async def _all_told(site: Installation, database: asyncpg.Connection) -> Told | None:
+    """Return what the topic says once it has all stored events: they are sent after their batch is committed."""
+    rows = await database.fetch("select events from requests")
+    told = read_events(await site.records(site.settings.catalogue().events("slot")))
+    stored = {event.id for row in rows for event in decode_stored(row["events"])}
+    return told if stored <= told.by_id.keys() else None
 
 
 async def _audit_requests(database: asyncpg.Connection, claims: Collection[Claim], told: Told) -> None:

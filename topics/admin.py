@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -10,9 +12,42 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from topics.catalogue import Catalogue, Topic
 
+PARTITIONS: Final = "partitions"
+REPLICAS: Final = "replicas"
 _REQUEST_TIMEOUT_MS = 5_000
 _SHOWN_AFTER_SECONDS = 10.0
 _LOOK_AGAIN_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A topic of the catalogue that the broker does not have."""
+
+    topic: str
+
+    def __str__(self) -> str:
+        return f"topic {self.topic} does not exist"
+
+
+@dataclass(frozen=True, slots=True)
+class Unlike:
+    """A topic that the broker has otherwise: `what` is `partitions`, `replicas` or a setting by Kafka's name."""
+
+    topic: str
+    what: str
+    found: str
+    wanted: str
+
+    def __str__(self) -> str:
+        return f"topic {self.topic} has {self.has()}"
+
+    def has(self) -> str:
+        """Return what it has, and what it should have."""
+        found = f"{self.found} {self.what}" if self.what in {PARTITIONS, REPLICAS} else f"{self.what}={self.found}"
+        return f"{found}, the catalogue says {self.wanted}"
+
+
+Difference = Missing | Unlike
 
 
 class TopicError(Exception):
@@ -96,9 +131,9 @@ async def _unsettled(client: AIOKafkaAdminClient, topics: list[Topic]) -> list[s
     return [topic.name for topic in topics if _other_settings(topic, configs[topic.name])]
 
 
-def _other_settings(topic: Topic, config: dict[str, str]) -> list[str]:
+def _other_settings(topic: Topic, config: dict[str, str]) -> list[Difference]:
     return [
-        f"topic {topic.name} has {name}={config.get(name)}, the catalogue says {wanted}"
+        Unlike(topic.name, name, str(config.get(name)), wanted)
         for name, wanted in topic.config().items()
         if config.get(name) != wanted
     ]
@@ -115,14 +150,14 @@ def _created(topic_errors: Iterable[tuple[str, int, str | None]]) -> list[str]:
     return created
 
 
-async def disagreements(bootstrap_servers: str, catalogue: Catalogue) -> list[str]:
-    """Return a sentence for each way in which the broker's topics are not those of the catalogue."""
+async def disagreements(bootstrap_servers: str, catalogue: Catalogue) -> list[Difference]:
+    """Return each way in which the broker's topics are not those of the catalogue; as text it is a sentence."""
     async with admin_client(bootstrap_servers) as client:
         wanted = list(catalogue.topics())
         partitions = await _partitions(client, wanted)
         present = [topic for topic in wanted if topic.name in partitions]
         configs = await _configs(client, present)
-    found = [f"topic {topic.name} does not exist" for topic in wanted if topic.name not in partitions]
+    found: list[Difference] = [Missing(topic.name) for topic in wanted if topic.name not in partitions]
     for topic in present:
         found += _differences(topic, *partitions[topic.name], configs[topic.name])
     return found
@@ -151,10 +186,10 @@ async def _configs(client: AIOKafkaAdminClient, topics: list[Topic]) -> dict[str
     }
 
 
-def _differences(topic: Topic, partitions: int, replication: int, config: dict[str, str]) -> list[str]:
-    found = []
+def _differences(topic: Topic, partitions: int, replication: int, config: dict[str, str]) -> list[Difference]:
+    found: list[Difference] = []
     if partitions != topic.partitions:
-        found.append(f"topic {topic.name} has {partitions} partitions, the catalogue says {topic.partitions}")
+        found.append(Unlike(topic.name, PARTITIONS, str(partitions), str(topic.partitions)))
     if replication < topic.replication:
-        found.append(f"topic {topic.name} has {replication} replicas, the catalogue says {topic.replication}")
+        found.append(Unlike(topic.name, REPLICAS, str(replication), str(topic.replication)))
     return found + _other_settings(topic, config)

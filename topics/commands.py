@@ -56,6 +56,7 @@ class DefineResource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     units_per_hold: Units | None = None
     holds_per_buyer: Units | None = None
     title: Title | None = None
+    client_reference: Text | None = None
     if_version: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
@@ -63,6 +64,7 @@ class _OfHold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     resource_id: ResourceId
     hold_id: HoldId
     token_hash: Sha256Hex | None = None
+    client_reference: Text | None = None
 
 
 class Confirm(_OfHold, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -134,6 +136,11 @@ def _decode_with_integer_id(type_name: str, value: bytes, fault: Exception) -> C
     except _UNREADABLE as other:
         raise Invalid(str(other)) from other
     raise Invalid(str(fault)) from fault
+
+
+def client_reference_of(command: Command) -> str | None:
+    """Return what the client calls its request, echoed wherever the request is told of."""
+    return None if isinstance(command, Expire) else command.client_reference
 
 
 def encode(command: Command) -> bytes:

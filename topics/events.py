@@ -53,12 +53,14 @@ class ResourceDefined(msgspec.Struct, frozen=True, kw_only=True):
     counters: Counters
     arrived_at: datetime
     decided_at: datetime
+    client_reference: str | None = None
 
 
 class HoldChanged(msgspec.Struct, frozen=True, kw_only=True):
     """A hold was placed or changed: the event's type says how.
 
     `hold.unchanged` answers who asked for what is so already; it has no version of its own but the current one.
+    `client_reference` is that of the request, beside the hold's own; null where no request caused it.
     """
 
     resource_id: str
@@ -67,6 +69,7 @@ class HoldChanged(msgspec.Struct, frozen=True, kw_only=True):
     counters: Counters
     arrived_at: datetime
     decided_at: datetime
+    client_reference: str | None = None
 
 
 class RequestRefused(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +83,7 @@ class RequestRefused(msgspec.Struct, frozen=True, kw_only=True):
     arrived_at: datetime
     decided_at: datetime
     counters: Counters | None = None
+    client_reference: str | None = None
 
 
 class RecordRejected(msgspec.Struct, frozen=True, kw_only=True):

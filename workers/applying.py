@@ -1,8 +1,8 @@
 """Apply a batch of commands in one Postgres transaction: lock, read, let the core decide, write. It decides nothing itself."""
 
 import traceback
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -24,10 +24,11 @@ INTERNAL_ERROR_DETAIL = "the command could not be decided; it was put aside for 
 
 @dataclass(frozen=True, slots=True)
 class Culprit:
-    """A command that made us fail, with the traceback for its dead letter."""
+    """A command that made us fail, with the traceback for its dead letter; `is_refused` if that could be stored."""
 
     arrived: Arrived
     traceback: str
+    is_refused: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class Applier:
     async def _in_transaction(self, commands: Sequence[Arrived]) -> BatchDecision:
         async with self._transaction() as transaction:
             read = await _read(transaction, commands, self._expiries_max)
-            try:
+            with _the_core():
                 decision = decide_batch(
                     commands,
                     states=read.states,
@@ -96,9 +97,6 @@ class Applier:
                     decided_at=read.decided_at,
                     request_retention=self._request_retention,
                 )
-            except Exception as fault:
-                message = f"the core failed: {fault!r}"
-                raise CoreError(message) from fault
             await transaction.write(_writes(decision))
             self._reached(CrashPoint.IN_TRANSACTION)
         self._reached(CrashPoint.AFTER_COMMIT)
@@ -113,13 +111,23 @@ class Applier:
             except Exception as fault:
                 if not _has_culprit(fault):
                     raise
-                # Kept over attempts: a later command's passing fault must not lose the traceback of this one.
-                self._culprits[arrived.request_id] = Culprit(arrived, "".join(traceback.format_exception(fault)))
-                applied = await self._refuse_culprit(arrived)
+                applied = await self._put_aside(arrived, fault)
             outcomes += applied.outcomes
             versions |= applied.versions
         culprits, self._culprits = tuple(self._culprits.values()), {}
         return Applied(tuple(outcomes), versions, culprits)
+
+    async def _put_aside(self, arrived: Arrived, fault: Exception) -> Applied:
+        """Refuse a culprit; where even that fails it has no outcome, and its claim is free: it must not stop us for ever."""
+        # Kept over attempts: a later command's passing fault must not lose the traceback of this one.
+        self._culprits[arrived.request_id] = Culprit(arrived, _traceback(fault))
+        try:
+            return await self._refuse_culprit(arrived)
+        except Exception as second:
+            if not _has_culprit(second):
+                raise
+            self._culprits[arrived.request_id] = Culprit(arrived, _traceback(second), is_refused=False)
+            return Applied((Outcome(arrived, (), repeated=False),), {})
 
     async def _refuse_culprit(self, arrived: Arrived) -> Applied:
         """Store the refusal before any later command of the resource is decided."""
@@ -127,13 +135,14 @@ class Applier:
         async def refuse() -> BatchDecision:
             async with self._transaction() as transaction:
                 read = await _read(transaction, [arrived], self._expiries_max)
-                decision = fail_one(
-                    arrived,
-                    state=read.states[arrived.key],
-                    known=read.known,
-                    decided_at=read.decided_at,
-                    detail=INTERNAL_ERROR_DETAIL,
-                )
+                with _the_core():
+                    decision = fail_one(
+                        arrived,
+                        state=read.states[arrived.key],
+                        known=read.known,
+                        decided_at=read.decided_at,
+                        detail=INTERNAL_ERROR_DETAIL,
+                    )
                 await transaction.write(_writes(decision))
             return decision
 
@@ -150,6 +159,20 @@ async def _unraced(attempt: Callable[[], Awaitable[BatchDecision]]) -> Applied:
         return Applied(decision.outcomes, dict(decision.versions))
     message = f"a batch was raced {RERUNS_MAX} times in a row"
     raise TimeoutError(message)
+
+
+@contextmanager
+def _the_core() -> Iterator[None]:
+    """Tell what the core raises from what Postgres does."""
+    try:
+        yield
+    except Exception as fault:
+        message = f"the core failed: {fault!r}"
+        raise CoreError(message) from fault
+
+
+def _traceback(fault: Exception) -> str:
+    return "".join(traceback.format_exception(fault))
 
 
 def _has_culprit(fault: Exception) -> bool:

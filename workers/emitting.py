@@ -1,6 +1,6 @@
 """Turn what became of a batch into records: events, dead letters, forwarded records. Pure; the producer is elsewhere."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from topics import dead_letters, events
 from topics.catalogue import Catalogue
@@ -9,7 +9,7 @@ from topics.cloudevents import encode as encode_headers
 from topics.dead_letters import Reason
 from topics.identifiers import is_resource_id
 from topics.producer import Record
-from workers.applying import Applied
+from workers.applying import INTERNAL_ERROR_DETAIL, Applied, Culprit
 from workers.core.batch import Outcome
 from workers.reading import FORBIDDEN, FORWARDED_HEADER, Forwarded, Incoming, Item, Ordered, Rejected
 
@@ -28,35 +28,32 @@ class Emitter:
     def records(self, items: Sequence[Item], applied: Applied) -> list[Record]:
         """Return the records of a batch in the order of its items; a copy within the batch sends nothing again."""
         outcomes = iter(applied.outcomes)
-        tracebacks = {culprit.arrived.request_id: culprit.traceback for culprit in applied.culprits}
+        culprits = {culprit.arrived.request_id: culprit for culprit in applied.culprits}
         sent: set[str] = set()
         records: list[Record] = []
         for item in items:
             match item:
                 case Ordered():
                     outcome = next(outcomes)
-                    if outcome.arrived.request_id not in sent or outcome.events is None:
+                    if outcome.arrived.request_id not in sent or not outcome.events:
                         sent.add(outcome.arrived.request_id)
-                        records += self._of_outcome(item, outcome, tracebacks)
+                        records += self._of_outcome(item, outcome, culprits.get(outcome.arrived.request_id))
                 case Forwarded():
                     records.append(_forward(item))
                 case Rejected():
                     records += self._of_rejected(item)
         return records
 
-    def _of_outcome(self, item: Ordered, outcome: Outcome, tracebacks: Mapping[str, str]) -> Iterator[Record]:
+    def _of_outcome(self, item: Ordered, outcome: Outcome, culprit: Culprit | None) -> Iterator[Record]:
         if outcome.events is None:
-            arrived = item.arrived
-            rejected = Rejected(
-                item.incoming, Reason.TOO_OLD, TOO_OLD_DETAIL, arrived.source, arrived.claim_id, item.part
-            )
-            yield from self._of_rejected(rejected)
+            yield from self._of_rejected(_rejected(item, Reason.TOO_OLD, TOO_OLD_DETAIL))
             return
-        traceback = tracebacks.get(outcome.arrived.request_id)
-        if traceback is None and outcome.repeated and _was_put_aside(item, outcome):
-            traceback = TRACEBACK_ELSEWHERE
-        if traceback is not None:
-            yield self._dead_letter(item.incoming, Reason.INTERNAL_ERROR, traceback)
+        if culprit is not None:
+            yield self._dead_letter(item.incoming, Reason.INTERNAL_ERROR, culprit.traceback)
+            if not culprit.is_refused:
+                yield from self._answer(_rejected(item, Reason.INTERNAL_ERROR, INTERNAL_ERROR_DETAIL))
+        elif outcome.repeated and _was_put_aside(item, outcome):
+            yield self._dead_letter(item.incoming, Reason.INTERNAL_ERROR, TRACEBACK_ELSEWHERE)
         for event in outcome.events:
             yield self._event(item, event)
 
@@ -73,6 +70,9 @@ class Emitter:
         """
         if item.reason is not None:
             yield self._dead_letter(item.incoming, item.reason, item.detail)
+        yield from self._answer(item)
+
+    def _answer(self, item: Rejected) -> Iterator[Record]:
         key = item.incoming.key
         if key is not None and is_resource_id(key.decode("utf-8", "replace")):
             yield self._rejection(item, key)
@@ -109,6 +109,10 @@ class Emitter:
         )
         topic = self._catalogue.dead_letters(incoming.kind)
         return Record(topic, incoming.key, incoming.value, headers, incoming.partition)
+
+
+def _rejected(item: Ordered, reason: Reason, detail: str) -> Rejected:
+    return Rejected(item.incoming, reason, detail, item.arrived.source, item.arrived.claim_id, item.part)
 
 
 def _was_put_aside(item: Ordered, outcome: Outcome) -> bool:

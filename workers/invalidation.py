@@ -1,51 +1,41 @@
-"""Tell Redis that availability changed: a tombstone with the committed version. Redis never holds up a command."""
+"""Tell the cache that availability changed, after the commit and before anybody is answered. It never holds up a command."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import Protocol
 
 import structlog
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from schema.rows import ResourceKey
+from topics.redis_keys import ids_name, resource_name
 
 _log = structlog.get_logger(__name__)
 
-# The larger version wins: a late invalidation of an old write must not undo that of a newer one.
-_RAISE_TOMBSTONE = """
-for place, key in ipairs(KEYS) do
-    local version = tonumber(ARGV[place + 1])
-    local known = tonumber(redis.call('GET', key) or '-1')
-    if version > known then
-        redis.call('SET', key, ARGV[place + 1], 'EX', ARGV[1])
-    else
-        redis.call('EXPIRE', key, ARGV[1])
-    end
-end
-"""
 
+class Tombstones(Protocol):
+    """Where gateways look for what they may no longer serve; raises OSError or TimeoutError if it does not take it."""
 
-def tombstone_key(prefix: str, key: ResourceKey) -> str:
-    """Return the name of the tombstone of a resource."""
-    return f"{prefix}tombstone:{key.kind}:{key.resource_id}"
+    async def write(self, versions: Mapping[str, int], forgotten: Collection[str]) -> None:
+        """Raise the tombstone of each name to its version, and forget what is cached or being read of other names.
+
+        The larger version wins: a late invalidation of an old write must not undo that of a newer one.
+        """
 
 
 class Invalidator:
-    """Writes tombstones, within a bound; what Redis does not take in time is counted, the entries' TTL heals it."""
+    """Writes tombstones; what the cache does not take is counted, the entries' lifetime heals it."""
 
-    def __init__(self, redis: Redis, *, prefix: str, tombstone_seconds: int) -> None:
-        """Use a client whose socket timeouts are the bound."""
-        self._raise_tombstone = redis.register_script(_RAISE_TOMBSTONE)
-        self._prefix = prefix
-        self._tombstone_seconds = tombstone_seconds
+    def __init__(self, tombstones: Tombstones) -> None:
+        """Write to `tombstones`, which has a bound of its own."""
+        self._tombstones = tombstones
         self.skipped = 0
 
-    async def invalidate(self, versions: Mapping[ResourceKey, int]) -> None:
-        """Raise the tombstone of each resource to its version. Never raises for what Redis does."""
+    async def invalidate(self, versions: Mapping[ResourceKey, int], kinds_defined: Collection[str] = ()) -> None:
+        """Tell of resources at their versions, and of kinds of which there may be a new one. Raises nothing for the cache."""
         if not versions:
             return
-        keys = [tombstone_key(self._prefix, key) for key in versions]
+        names = {resource_name(key.kind, key.resource_id): version for key, version in versions.items()}
         try:
-            await self._raise_tombstone(keys=keys, args=[self._tombstone_seconds, *versions.values()])
-        except (RedisError, OSError, TimeoutError) as fault:
+            await self._tombstones.write(names, [ids_name(kind) for kind in kinds_defined])
+        except (OSError, TimeoutError) as fault:
             self.skipped += 1
-            _log.warning("redis did not take an invalidation, the TTL will", resources=len(keys), fault=repr(fault))
+            _log.warning("redis did not take an invalidation, the TTL will", resources=len(names), fault=repr(fault))

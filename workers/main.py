@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 from faust.types import TP
 from redis.asyncio import Redis
 
+from firmhold import metrics
 from firmhold.settings import Settings
 from schema.connections import Timeouts, lazy_pool
 from schema.rows import ResourceKey
@@ -23,6 +24,7 @@ from topics.admin import disagreements
 from topics.catalogue import Catalogue
 from topics.partitions import partition_of
 from topics.producer import ResilientProducer
+from topics.redis_keys import RedisKeys
 from topics.signatures import worker_key
 from workers.applying import Applier
 from workers.backoff import backoff
@@ -32,7 +34,9 @@ from workers.intake import Group, make_app, take_in
 from workers.invalidation import Invalidator
 from workers.pipeline import Limits, Pipeline
 from workers.probe import probe
+from workers.purging import Purge, Purger
 from workers.reading import Reader
+from workers.redis_tombstones import RedisTombstones
 from workers.sweeping import Sweep, Sweeper
 
 _log = structlog.get_logger(__name__)
@@ -60,12 +64,17 @@ async def run(settings: Settings, hooks: Hooks | None = None) -> None:
         take_in(app, catalogue, pipeline.put)
         assigned = _watch_assignment(app)
         async with probe(
-            settings.host, settings.worker_port, ready=assigned.is_set, last_progress=pipeline.last_progress
+            settings.host,
+            settings.worker_port,
+            ready=assigned.is_set,
+            last_progress=pipeline.last_progress,
+            exposition=metrics.Exposition(pipeline.readings()),
         ) as port:
             if await _topics_agree(settings.kafka, catalogue, stop):
                 _log.info("worker starts", probe_port=port)
-                sweeper = _sweeper(settings, catalogue, app, servers)
-                await _work(app, pipeline, sweeper, stop, settings.drain_seconds)
+                sweeper, purger = _sweeper(settings, catalogue, app, servers), _purger(settings, servers)
+                beside = [task.run for task in (sweeper, purger) if task.is_on]
+                await _work(app, pipeline, beside, stop, settings.drain_seconds)
     _log.info("worker stopped", batches=pipeline.counts.batches, commands=pipeline.counts.commands)
 
 
@@ -87,12 +96,7 @@ async def _servers(settings: Settings) -> AsyncIterator[_Servers]:
         transaction_ms=settings.postgres_transaction_timeout_ms,
         idle_in_transaction_ms=settings.postgres_idle_timeout_ms,
     )
-    redis_timeout_seconds = settings.redis_timeout_ms / 1000
-    redis = Redis.from_url(
-        settings.redis.get_secret_value(),
-        socket_timeout=redis_timeout_seconds,
-        socket_connect_timeout=redis_timeout_seconds,
-    )
+    redis = Redis.from_url(settings.redis.get_secret_value())
     producer = ResilientProducer(settings.kafka, client_id="firmhold-worker")
     pool = lazy_pool(
         settings.postgres.get_secret_value(),
@@ -118,7 +122,12 @@ def _pipeline(settings: Settings, catalogue: Catalogue, hooks: Hooks, servers: _
             reached=hooks.reached,
         ),
         invalidator=Invalidator(
-            servers.redis, prefix=settings.redis_prefix, tombstone_seconds=settings.tombstone_seconds
+            RedisTombstones(
+                servers.redis,
+                RedisKeys(settings.redis_prefix),
+                tombstone_seconds=settings.tombstone_seconds,
+                timeout_seconds=settings.redis_timeout_ms / 1000,
+            )
         ),
         emitter=Emitter(catalogue),
         send_all=hooks.around_sending(servers.producer.send_all),
@@ -150,6 +159,16 @@ def _sweeper(settings: Settings, catalogue: Catalogue, app: faust.App, servers: 
     )
 
 
+def _purger(settings: Settings, servers: _Servers) -> Purger:
+    purge = Purge(
+        older_than=timedelta(days=settings.request_retention_days, hours=settings.purge_margin_hours),
+        requests_max=settings.purge_requests_max,
+        pause_seconds=settings.purge_pause_ms / 1000,
+        again_seconds=settings.purge_seconds,
+    )
+    return Purger(servers.store.purge_requests, purge)
+
+
 def _watch_assignment(app: faust.App) -> asyncio.Event:
     """Return an event that is set while partitions (maybe none) are assigned to us."""
     assigned = asyncio.Event()
@@ -174,7 +193,7 @@ async def _topics_agree(bootstrap_servers: str, catalogue: Catalogue, stop: asyn
             _log.warning("kafka does not answer, the worker waits for it", fault=repr(fault))
             found = None
         if found:
-            message = "; ".join(found) + ". Run `firmhold doctor`: it says what helps"
+            message = "; ".join(map(str, found)) + ". Run `firmhold doctor`: it says what helps"
             raise TopicsDisagreeError(message)
         if found is not None or await _is_set_within(stop, pause):
             break
@@ -190,11 +209,15 @@ async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
 
 
 async def _work(
-    app: faust.App, pipeline: Pipeline, sweeper: Sweeper, stop: asyncio.Event, drain_seconds: float
+    app: faust.App,
+    pipeline: Pipeline,
+    beside: Sequence[Callable[[], Coroutine[None, None, None]]],
+    stop: asyncio.Event,
+    drain_seconds: float,
 ) -> None:
-    """Run Faust, pipeline and sweeper until one fails or we are told to stop; then drain, then let Faust commit."""
+    """Run Faust, the pipeline and what runs beside it until one fails or we are told to stop; drain, let Faust commit."""
     work = asyncio.create_task(pipeline.run())
-    sweeping = asyncio.create_task(sweeper.run())
+    besides = [asyncio.create_task(run()) for run in beside]
 
     async def drain(*_: object, **__: object) -> None:
         """Finish and acknowledge what was begun: fetching has stopped, the last commit is still to come."""
@@ -205,7 +228,7 @@ async def _work(
     starting = asyncio.create_task(app.start())
     ends = {
         work,
-        *([sweeping] if sweeper.is_on else []),
+        *besides,
         asyncio.create_task(stop.wait()),
         asyncio.create_task(_crashed(app, starting)),
     }
@@ -213,7 +236,8 @@ async def _work(
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     finally:
         starting.cancel()
-        sweeping.cancel()
+        for task in besides:
+            task.cancel()
         await _stop_app(app, drain_seconds + _FAUST_STOP_SECONDS)
         for end in ends - {work}:
             end.cancel()

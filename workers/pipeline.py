@@ -6,14 +6,16 @@ place, however long that takes; what is not understood is raised, and the worker
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
 
+from firmhold import metrics
 from schema.faults import is_transient
+from topics.commands import DefineResource
 from topics.producer import SendAll
 from workers.applying import Applied, Applier
 from workers.backoff import backoff
@@ -89,6 +91,7 @@ class Counts:
     rejected: int = 0
     forwarded: int = 0
     retries: int = 0
+    outcomes: Counter[tuple[str, ...]] = field(default_factory=Counter)
     last_progress: float = field(default_factory=_now)
 
 
@@ -145,6 +148,20 @@ class Pipeline:
     def last_progress(self) -> float:
         """Return when (by the event loop's clock) there last was nothing to do, or something got done."""
         return _now() if self._inbox.empty() and self._unfinished == 0 else self.counts.last_progress
+
+    def readings(self) -> Mapping[metrics.Metric, Callable[[], metrics.Reading]]:
+        """Return how what was done here is read."""
+        counts = self.counts
+        return {
+            metrics.OUTCOMES: lambda: counts.outcomes,
+            metrics.REPEATED: lambda: counts.repeated,
+            metrics.BATCHES: lambda: counts.batches,
+            metrics.RETRIES: lambda: counts.retries,
+            metrics.DEAD_LETTERS: lambda: counts.rejected,
+            metrics.FORWARDED: lambda: counts.forwarded,
+            metrics.SKIPPED_INVALIDATIONS: lambda: self._invalidator.skipped,
+            metrics.STALLED: lambda: max(0.0, _now() - self.last_progress()),
+        }
 
     async def run(self) -> None:
         """Work until `drain`; raises what is not understood."""
@@ -240,7 +257,7 @@ class Pipeline:
             self._decided.task_done()
 
     async def _emit(self, batch: Batch) -> None:
-        await self._invalidator.invalidate(batch.applied.versions)
+        await self._invalidator.invalidate(batch.applied.versions, _kinds_defined(batch.items))
         self._reached(CrashPoint.AFTER_INVALIDATION)
         await self._send_all(self._emitter.records(batch.items, batch.applied))
         self._reached(CrashPoint.AFTER_EVENTS)
@@ -253,6 +270,7 @@ class Pipeline:
     def _count(self, items: Sequence[Item], applied: Applied) -> None:
         self.counts.batches += 1
         self.counts.commands += len(applied.outcomes)
+        self.counts.outcomes.update((outcome.label(),) for outcome in applied.outcomes if not outcome.repeated)
         self.counts.repeated += sum(outcome.repeated for outcome in applied.outcomes)
         self.counts.forwarded += sum(isinstance(item, Forwarded) for item in items)
         self.counts.rejected += sum(isinstance(item, Rejected) for item in items)
@@ -263,3 +281,12 @@ class Pipeline:
             self._culprits_at.popleft()
         if self._has_too_many_culprits():
             self.stop()  # what is decided is told first; then `run` raises
+
+
+def _kinds_defined(items: Sequence[Item]) -> set[str]:
+    """Return the kinds that may have a new resource; commands that come again count too, as their worker may have died."""
+    return {
+        item.arrived.key.kind
+        for item in items
+        if isinstance(item, Ordered) and isinstance(item.arrived.command, DefineResource)
+    }

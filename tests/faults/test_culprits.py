@@ -48,5 +48,40 @@ async def test_r10_check_violation_in_the_middle_of_a_batch(site: Installation) 
     assert b"CheckViolation" in headers["firmhold-dlq-detail"]
 
 
+async def test_r10_a_culprit_that_cannot_even_be_refused(site: Installation) -> None:
+    """It is dead-lettered and answered without an outcome, its neighbours are decided, and its claim stays free.
+
+    Seen to fail (the worker stops, again after each restart) when the fault of the refusal is raised.
+    """
+    async with site.database() as database:
+        await database.execute("alter table requests add constraint boom check (claim_id <> 'boom')")
+    async with site.producer() as upstream:
+        define = DefineResource(resource_id="room", capacity=9)
+        boom = upstream.record(Hold(resource_id="room"), command_id="boom")
+        await upstream.send(
+            upstream.record(define, source="gateway/admin", command_id="define", signing_key=upstream.gateway_key),
+            *(upstream.record(Hold(resource_id="room"), command_id=f"hold-{number}") for number in range(2)),
+            *(boom, boom),
+            *(upstream.record(Hold(resource_id="room"), command_id=f"hold-{number}") for number in range(2, 4)),
+        )
+        worker = await site.start_worker()
+        await eventually(lambda: _no_lag(site), what="the batch is worked off")
+        claims = [("gateway/admin", "define"), *(("upstream/tests", f"hold-{number}") for number in range(4))]
+        await audit(site, claims)
+        dead = await site.records(site.settings.catalogue().dead_letters("slot"))
+        assert [dict(letter.headers)["firmhold-dlq-reason"] for letter in dead] == [b"internal_error"] * 2
+        assert all(b"CheckViolation" in dict(letter.headers)["firmhold-dlq-detail"] for letter in dead)
+        told = await site.records(site.settings.catalogue().events("slot"))
+        rejected = [json.loads(event.value) for event in told if dict(event.headers)["ce_type"] == b"record.rejected"]
+        assert [(event["reason"], event["id"]) for event in rejected] == [("internal_error", "boom")] * 2
+        assert "Traceback" not in rejected[0]["detail"]
+        async with site.database() as database:
+            await database.execute("alter table requests drop constraint boom")
+        await upstream.send(boom)
+        await eventually(lambda: _no_lag(site), what="it is decided, now that it can be")
+    await audit(site, [*claims, ("upstream/tests", "boom")])
+    assert worker.is_running
+
+
 async def _no_lag(site: Installation) -> bool:
     return await site.lag(site.settings.catalogue().commands("slot")) == 0

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import asyncpg
 import pytest_asyncio
@@ -17,7 +18,7 @@ from schema.store import Connection, Store, Transaction
 from tests.auditing import audit
 from tests.installation import Installation, eventually
 from topics import commands
-from topics.identifiers import request_id
+from topics.identifiers import hold_id_of, request_id
 from topics.signatures import account_of
 from workers.applying import Applied, Applier
 from workers.core.batch import Arrived
@@ -69,6 +70,15 @@ async def applied(applier: Applier, batch: Sequence[Arrived]) -> Applied:
         except Exception as fault:
             if not is_transient(fault):
                 raise
+
+
+async def ask(url: str, query: str, *values: str) -> int:
+    """Return the one number that a query gives, if it gives one."""
+    connection = await asyncpg.connect(url)
+    try:
+        return int(await connection.fetchval(query, *values) or 0)
+    finally:
+        await connection.close()
 
 
 async def counts(url: str) -> tuple[int, int, int]:
@@ -128,6 +138,58 @@ async def test_r3_same_keys_on_two_resources_in_opposite_order(
         answers = [outcome.events[-1].type for result in results for outcome in result.outcomes if outcome.events]
         assert sorted(answers) == ["hold.placed"] * 5 + ["request.refused"] * 5
     assert await counts(postgres_url) == (2 + 10 * ROUNDS, 5 * ROUNDS, 5 * ROUNDS)
+
+
+async def test_e4_two_resources_in_opposite_order(appliers: tuple[Applier, Applier], postgres_url: str) -> None:
+    """Two batches that name the same two resources in opposite order never hold what the other waits for.
+
+    Both are stopped by a lock on the first resource and then let go. Seen to fail (a deadlock) with `touched` in the order
+    of the commands and lock_resources.sql in the order of `touched`.
+    """
+    slots = ("left", "right")
+    definitions = [arrived(slot, slot, commands.DefineResource(resource_id=slot, capacity=9), 0) for slot in slots]
+    await appliers[0].apply(definitions)
+    connection = await asyncpg.connect(postgres_url)
+    running = []
+    async with connection.transaction():
+        await connection.execute("select from resources where resource_id = 'left' for update")
+        for number, order in enumerate((slots, slots[::-1]), start=1):
+            batch = [arrived(slot, f"{number}-{slot}", commands.Hold(resource_id=slot), 1) for slot in order]
+            running.append(asyncio.create_task(appliers[number - 1].apply(batch)))
+            await eventually(partial(_wait_for_locks, postgres_url, number), what=f"{number} batches wait")
+    await asyncio.gather(*running)
+    await connection.close()
+    assert await counts(postgres_url) == (6, 4, 4)
+
+
+async def _wait_for_locks(url: str, wanted: int) -> bool:
+    query = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+    return await ask(url, query) == wanted
+
+
+async def test_e9_ended_by_two_at_once(appliers: tuple[Applier, Applier], postgres_url: str) -> None:
+    """Holds that two workers cancel, or expire, at the same time give their units back once and end once.
+
+    Seen to fail (units given back by both) with no row lock in lock_resources.sql and no version in write_resources.sql.
+    """
+    for number in range(ROUNDS):
+        slot = f"slot-{number}"
+        hold = arrived(slot, f"{slot}-hold", commands.Hold(resource_id=slot, quantity=2), 1)
+        await appliers[0].apply([arrived(slot, slot, commands.DefineResource(resource_id=slot, capacity=2), 0), hold])
+        end: commands.Command = commands.Expire(resource_id=slot)
+        if number % 2:
+            end = commands.Cancel(resource_id=slot, hold_id=hold_id_of(hold.request_id))
+        else:
+            await ask(postgres_url, "update holds set expires_at = granted_at where resource_id = $1", slot)
+        twice = (arrived(slot, f"{slot}-end-{one}", end, 2 + one) for one in range(2))
+        await asyncio.gather(*(applied(applier, [one]) for applier, one in zip(appliers, twice, strict=True)))
+    whole = "select count(*) from resources where held = 0 and taken = 0 and remaining = 2 and version = 3"
+    assert await ask(postgres_url, whole) == ROUNDS
+    told = """
+        select count(*) from requests, json_array_elements(events) as event
+        where event ->> 'type' in ('hold.expired', 'hold.cancelled')
+    """
+    assert await ask(postgres_url, told) == ROUNDS
 
 
 async def test_r4_worker_stopped_in_its_transaction(site: Installation) -> None:

@@ -89,6 +89,7 @@ class Silence:
 
     address: str = ""
     connections: int = 0
+    is_over: bool = False
 
 
 @asynccontextmanager
@@ -101,7 +102,7 @@ async def silence() -> AsyncIterator[Silence]:
         silent.connections += 1
         writers.append(writer)
         with contextlib.suppress(OSError):
-            while await reader.read(65_536):
+            while not silent.is_over and await reader.read(65_536):
                 pass
         writer.close()
 
@@ -111,5 +112,7 @@ async def silence() -> AsyncIterator[Silence]:
         yield silent
     finally:
         server.close()
+        silent.is_over = True  # for a connection that is only now being accepted
         for writer in writers:
             writer.close()
+        await asyncio.gather(*(writer.wait_closed() for writer in writers), return_exceptions=True)

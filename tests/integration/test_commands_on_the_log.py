@@ -57,7 +57,8 @@ async def outcome(running: Installation, command_id: str) -> str:
 async def test_batch_of_64(running: Installation, alice: Client, slot: str) -> None:
     """Each command of a batch is claimed, decided, refused or put aside alone, and the next record is decided.
 
-    Fails if one bad command rejects the batch, if copies within it are decided twice, or if the offset is acknowledged early.
+    Seen to fail on a batch that ends at its first bad command, on copies within it that are decided twice (`_Batch.keep`
+    without `stored`), and on commands read without the signer of the batch.
     """
     name, batch_id = f"{fresh('batch')}-", str(uuid.uuid4())
     strange: list[tuple[Any, str]] = [
@@ -90,7 +91,10 @@ async def test_batch_of_64(running: Installation, alice: Client, slot: str) -> N
 
 
 async def test_batches_that_are_none(running: Installation, slot: str) -> None:
-    """A batch that is empty, too long, or no list is dead-lettered whole; what follows is decided."""
+    """A batch that is empty, too long, or no list is dead-lettered whole; what follows is decided.
+
+    Seen to fail on a reader that asks only whether a batch is empty.
+    """
     ids = [str(uuid.uuid4()) for _ in range(4)]
     one = event_of(slot, f"{ids[0]}-inside")
     for batch_id, events in zip(ids, ([], [one] * 65, one, "text"), strict=True):
@@ -102,7 +106,11 @@ async def test_batches_that_are_none(running: Installation, slot: str) -> None:
 
 
 async def test_e10_unknown_and_closed(running: Installation, alice: Client) -> None:
-    """A hold of nothing, or of what takes none, is refused and stored; no crash, no retry."""
+    """A hold of nothing, or of what takes none, is refused and stored; no crash, no retry.
+
+    Seen to fail on a `place` that raises where there is no resource, on one that does not ask `open`, and on refusals that
+    are told and not stored.
+    """
     closed, not_yet, over = fresh("closed"), fresh("not-yet"), fresh("over")
     now = datetime.now(UTC)
     await alice.define(closed, 5, open=False)
@@ -123,7 +131,7 @@ async def test_e10_unknown_and_closed(running: Installation, alice: Client) -> N
 async def test_e20_command_expired(running: Installation, alice: Client, slot: str) -> None:
     """A command past its expirytime is refused and not executed; one before it is executed, and so is its copy later.
 
-    Fails if the expiry is judged before the stored outcome is looked for.
+    Seen to fail on an expirytime that nobody asks for, and on one that is judged before the stored outcome is looked for.
     """
     ids = [str(uuid.uuid4()) for _ in range(2)]
     value = b'{"resource_id":"%s"}' % slot.encode()

@@ -3,14 +3,17 @@
 import asyncio
 import json
 import uuid
+from collections.abc import AsyncIterator
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from aiokafka import ConsumerRecord
 
-from tests.installation import ADMIN_KEY, Client, Installation, Reply, eventually
+from tests.installation import ADMIN_KEY, Client, Installation, Reply, eventually, installation
 from tests.integration.expectations import caused_by, events_of, fresh, headers_of
+from tests.servers import Urls
 from topics.partitions import partition_of
 from topics.producer import Record
 
@@ -32,6 +35,15 @@ class Life:
     def of_type(self, name: str) -> list[ConsumerRecord]:
         """Return the events of one type."""
         return [event for event in self.events if headers_of(event)["ce_type"] == name]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running(servers: Urls, module_postgres_url: str, logs: Path) -> AsyncIterator[Installation]:
+    """Give an installation whose worker never sweeps: it is always the last hold that finds the others over."""
+    async with installation(servers, module_postgres_url, logs, FIRMHOLD_SWEEP_SECONDS="0") as one:
+        await one.start_worker()
+        await one.start_gateway()
+        yield one
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

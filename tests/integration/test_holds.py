@@ -1,16 +1,19 @@
-"""The life of a hold over HTTP: confirmed, cancelled, extended, changed, expired; by its owner, by token, by nobody else."""
+"""Holds over HTTP where the stories of tests/acceptance do not go: many at once, left alone, and other people's."""
 
 import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pytest
 import pytest_asyncio
+import redis.asyncio
 
 from tests.installation import BOB_KEY, Client, Installation, Reply, eventually
+from tests.integration.expectations import events_of, headers_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -42,19 +45,6 @@ async def counters(client: Client, slot_id: str) -> tuple[int, int, int]:
     return body["held"], body["taken"], body["remaining"]
 
 
-async def test_confirm_and_confirm_again(alice: Client) -> None:
-    """A confirmed hold is firm; confirming again is the same answer and takes nothing twice."""
-    slot_id = await slot(alice)
-    hold = await alice.hold(slot_id, quantity=3)
-    confirmed = await act(alice, hold, "confirm")
-    again = await act(alice, hold, "confirm")
-    assert (confirmed.status, confirmed.body["status"]) == (200, "confirmed")
-    assert again.body == confirmed.body
-    assert await counters(alice, slot_id) == (0, 3, 7)
-    shown = await alice.call("GET", f"/holds/{hold.body['id']}")
-    assert shown.body["status"] == "confirmed"
-
-
 async def test_e9_e82_cancelled_many_times_at_once_gives_back_once(alice: Client) -> None:
     """Cancelling gives the units back once, confirmed ones too, and is a success each time."""
     slot_id = await slot(alice)
@@ -63,39 +53,6 @@ async def test_e9_e82_cancelled_many_times_at_once_gives_back_once(alice: Client
     replies = await asyncio.gather(*(act(alice, hold, "cancel") for hold in (held, confirmed) * 5))
     assert {(reply.status, reply.body["status"]) for reply in replies} == {(200, "cancelled")}
     assert await counters(alice, slot_id) == (0, 0, 10)
-
-
-async def test_e18_extend_is_bounded(alice: Client) -> None:
-    """An extension stays within the longest life, never shortens, and says the true expiry."""
-    slot_id = await slot(alice, hold_seconds=60, max_hold_seconds=100)
-    hold = await alice.hold(slot_id)
-    unchanged = await act(alice, hold, "extend", seconds=1)
-    extended = await act(alice, hold, "extend", seconds=5000)
-    assert (unchanged.status, unchanged.body["expires_at"]) == (200, hold.body["expires_at"])
-    assert extended.body["expires_at"] == hold.body["expires_latest_at"]
-
-
-async def test_change_in_place(alice: Client) -> None:
-    """A hold grows into free units with its own not in the way, and shrinks even where it could not grow."""
-    slot_id = await slot(alice, capacity=5)
-    hold = await alice.hold(slot_id, quantity=3)
-    assert (await act(alice, hold, "change", quantity=5)).body["quantity"] == 5
-    assert (await act(alice, hold, "change", quantity=6)).reason == "sold_out"
-    await alice.define(slot_id, 5, open=False)
-    assert (await act(alice, hold, "change", quantity=1)).body["quantity"] == 1
-    assert (await act(alice, hold, "change", quantity=2)).reason == "closed"
-    assert await counters(alice, slot_id) == (1, 0, 4)
-
-
-async def test_claim_at_confirm(alice: Client) -> None:
-    """Such holds take nothing; the confirm takes the unit, or is refused and the hold lives on."""
-    slot_id = await slot(alice, capacity=1, claim_at="confirm")
-    first, second = await alice.hold(slot_id), await alice.hold(slot_id)
-    assert await counters(alice, slot_id) == (0, 0, 1)
-    assert (await act(alice, first, "confirm")).status == 200
-    refused = await act(alice, second, "confirm")
-    assert (refused.status, refused.reason) == (409, "sold_out")
-    assert (await alice.call("GET", f"/holds/{second.body['id']}")).body["status"] == "held"
 
 
 @pytest.mark.parametrize("action", ["confirm", "cancel", "extend", "change"])
@@ -116,43 +73,51 @@ async def test_e78_r7_neither_owner_nor_token(alice: Client, bob: Client, action
     assert "hold_token" not in with_token.body
 
 
-async def test_e11_e12_decided_on_arrival(alice: Client, running: Installation) -> None:
-    """A confirm after the expiry is refused; the unit goes to the next at once; cancelling it changes nothing."""
-    slot_id = await slot(alice, capacity=1, hold_seconds=1)
-    hold = await alice.hold(slot_id)
-    await eventually(lambda: _is_over(alice, hold), what="the hold's time is over")
-    late, after = await act(alice, hold, "confirm"), await alice.hold(slot_id)
-    assert (late.status, late.reason) == (409, "hold_expired")
-    assert after.status == 201
-    assert (await act(alice, hold, "cancel")).body["status"] == "expired"
-    async with running.database() as database:
-        granted = await database.fetchval("select count(*) from holds where resource_id = $1", slot_id)
-    assert granted == 2
+async def test_e21_redis_forgets_everything(alice: Client, bob: Client, running: Installation) -> None:
+    """Who owns what is the same with every key of Redis gone: shown, refused, granted, confirmed and given back as before.
+
+    Seen to fail on a `Reads.hold` that finds nothing where Redis knows nothing.
+    """
+    slot_id = await slot(alice, capacity=3)
+    held, firm = await alice.hold(slot_id), await alice.hold(slot_id)
+    await act(alice, firm, "confirm")
+    before = [(await alice.call("GET", path)).body for path in paths_of(slot_id, held, firm)]
+    async with redis.asyncio.Redis.from_url(running.urls.redis) as client:
+        keys = [key async for key in client.scan_iter(f"{running.prefix}*")]
+        assert keys, "there is something to forget"
+        await client.delete(*keys)
+    assert [(await alice.call("GET", path)).body for path in paths_of(slot_id, held, firm)] == before
+    assert [(await bob.hold(slot_id)).status for _ in range(2)] == [201, 409]
+    assert (await act(alice, held, "confirm")).status == 200
+    assert (await act(alice, firm, "cancel")).status == 200
+    assert await counters(alice, slot_id) == (1, 1, 1)
 
 
-async def test_idle_expiry_is_told_within_two_seconds(alice: Client, running: Installation) -> None:
-    """With nobody touching the slot, hold.expired is in the topic at most 2 s after the expiry, once."""
+def paths_of(slot_id: str, *holds: Reply) -> list[str]:
+    """Return where a slot and its holds are shown."""
+    return [f"/slots/{slot_id}", *(f"/holds/{hold.body['id']}" for hold in holds)]
+
+
+async def test_r9_idle_expiries_are_told_within_two_seconds(alice: Client, running: Installation) -> None:
+    """With nobody touching the slot, hold.expired is in the topic at most 2 s after the expiry, once; the next one too.
+
+    Seen to fail on an Expire whose id is always the same.
+    """
     slot_id = await slot(alice, hold_seconds=1)
-    hold = await alice.hold(slot_id)
-    records = await eventually(lambda: _expired(running, slot_id), what="the expiry is told")
-    event = json.loads(records[0].value)
-    assert event["hold"]["id"] == hold.body["id"]
-    assert len({dict(record.headers)["ce_id"] for record in records}) == 1
-    late = datetime.fromisoformat(event["decided_at"]) - datetime.fromisoformat(hold.body["expires_at"])
-    assert 0 <= late.total_seconds() <= 2
+    for number in (1, 2):
+        hold = await alice.hold(slot_id)
+        told = await eventually(partial(_expired, running, slot_id, number), what="the expiry is told")
+        event = told[-1]
+        assert event["hold"]["id"] == hold.body["id"]
+        late = datetime.fromisoformat(event["decided_at"]) - datetime.fromisoformat(hold.body["expires_at"])
+        assert 0 <= late.total_seconds() <= 2
 
 
-async def _is_over(client: Client, hold: Reply) -> bool:
-    return bool((await client.call("GET", f"/holds/{hold.body['id']}")).body["status"] == "expired")
-
-
-async def _expired(site: Installation, slot_id: str) -> list[Any]:
-    records = await site.records(site.settings.catalogue().events("slot"))
-    return [
-        record
-        for record in records
-        if record.key == slot_id.encode() and dict(record.headers)["ce_type"] == b"hold.expired"
-    ]
+async def _expired(site: Installation, slot_id: str, wanted: int) -> list[dict[str, Any]]:
+    """Return the expiries of a slot that were told, each once, as soon as there are so many."""
+    told = {headers_of(event)["ce_id"]: event for event in await events_of(site, slot_id)}
+    expired = [event for event in told.values() if headers_of(event)["ce_type"] == "hold.expired"]
+    return [json.loads(event.value or b"{}") for event in expired] if len(expired) >= wanted else []
 
 
 async def test_many_expiries_at_once(alice: Client, running: Installation) -> None:

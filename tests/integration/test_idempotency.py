@@ -24,6 +24,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 REPLAYED = "Idempotent-Replayed"
 RACES = 20
+CROWD = 100
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -76,7 +77,10 @@ async def test_e23_absent_fields_are_their_defaults(alice: Client) -> None:
 
 
 async def test_e24_repeat_after_refusal(alice: Client) -> None:
-    """A stored refusal stays, though stock came back; a new key is a new attempt; fails if refusals are not stored."""
+    """A stored refusal stays, though stock came back; a new key is a new attempt.
+
+    Seen to fail on refusals that are told and not stored, in `_Batch.keep`.
+    """
     slot, key = fresh("e24"), str(uuid.uuid4())
     await alice.define(slot, 0)
     first = await alice.hold(slot, key)
@@ -120,7 +124,10 @@ async def put(client: Client, slot: str, key: str, capacity: int) -> Reply:
 
 
 async def test_e27_two_callers_one_key(alice: Client, running: Installation) -> None:
-    """The scope of a key is its account: two callers, two holds; fails if the claim's source is not the account."""
+    """The scope of a key is its account: two callers, two holds.
+
+    Seen to fail on one source for all accounts, in `Caller.source`.
+    """
     slot, key = fresh("e27"), str(uuid.uuid4())
     await alice.define(slot, 5)
     async with running.client(BOB_KEY) as bob:
@@ -132,7 +139,10 @@ async def test_e27_two_callers_one_key(alice: Client, running: Installation) -> 
 
 
 async def test_e28_gateway_dies_before_the_acknowledgement(alice: Client, running: Installation) -> None:
-    """What a dead gateway never published does not stand in the way: the retry goes through at once, as the first."""
+    """What a dead gateway never published does not stand in the way: the retry goes through at once, as the first.
+
+    Seen to fail on a gateway that notes a request where the others see it before Kafka has acknowledged it.
+    """
     slot, key = fresh("e28"), str(uuid.uuid4())
     await alice.define(slot, 5)
     async with silence() as silent:
@@ -152,7 +162,8 @@ async def test_e28_gateway_dies_before_the_acknowledgement(alice: Client, runnin
 async def test_e29_two_records_one_effect(alice: Client, second_url: str, running: Installation) -> None:
     """A record written thrice has one effect, each is acknowledged (E-31), and every status look-up agrees.
 
-    Fails if the worker does not look for what is decided, or if a duplicate is not answered or raises.
+    Seen to fail on a worker that does not look for what is decided (an empty `Known.events`), and on one that does not
+    answer what it repeats (`Emitter`).
     """
     slot, key = fresh("e29"), str(uuid.uuid4())
     await alice.define(slot, 5)
@@ -175,10 +186,14 @@ async def test_e29_two_records_one_effect(alice: Client, second_url: str, runnin
 
 
 async def test_e29_both_records_undecided(alice: Client, running: Installation) -> None:
-    """Both copies wait in the log before any is decided, in one batch: one effect all the same, one answer to both."""
+    """Copies wait in the log before any is decided, behind a crowd so that they share a batch: one effect, one answer.
+
+    Seen to fail (no answer in time) on `decide_batch` not keeping what it has decided, in `_Batch.keep`.
+    """
     slot, key = fresh("e29b"), str(uuid.uuid4())
     await alice.define(slot, 5)
     async with running.producer() as upstream, sleeping(running.processes[0]):
+        await upstream.send(*(upstream.record(Hold(resource_id=slot, quantity=9)) for _ in range(CROWD)))
         hold = upstream.record(
             Hold(resource_id=slot), source="gateway/alice", command_id=key, signing_key=upstream.gateway_key
         )
@@ -222,7 +237,8 @@ async def test_retry_joins_the_undecided_original(alice: Client, second_url: str
 async def test_r5_one_key_on_two_slots_at_once(alice: Client, second_url: str, running: Installation) -> None:
     """Of two slots under one key at once, one is held and the other gets its own 422; both can be polled.
 
-    Fails if claims are not unique in Postgres, or if waiters are known by their key.
+    Seen to fail on claims that nobody owns (`owns_claim` false, `key_is_reused` not asked), and on waiters who take any
+    request's answer for theirs.
     """
     slots = [fresh("r5-a"), fresh("r5-b")]
     assert [(await alice.define(slot, 100)).status for slot in slots] == [201, 201]

@@ -187,7 +187,10 @@ async def test_ids_that_are_none(alice: Client) -> None:
 
 
 async def test_e71_status_without_the_event(alice: Client, slot: str, running: Installation) -> None:
-    """A gateway that never saw the event tells the outcome from Postgres; fails if status is kept in the gateway."""
+    """A gateway that never saw the event tells the outcome from Postgres.
+
+    Seen to fail on a gateway that knows only what it was told by events (`Submitter.stored` without Postgres).
+    """
     reply = await alice.hold(slot)
     url = await running.start_gateway()
     async with running.client(url=url) as elsewhere:
@@ -196,7 +199,10 @@ async def test_e71_status_without_the_event(alice: Client, slot: str, running: I
 
 
 async def test_e80_client_disconnects(alice: Client, running: Installation) -> None:
-    """A client that goes away while it waits changes nothing: its command is decided once, its key still answers."""
+    """A client that goes away while it waits changes nothing: its command is decided once, its key still answers.
+
+    Seen to fail on a gateway that, told of it, cancels the hold, and on one that gives the command again under another key.
+    """
     slot, key = fresh("e80"), str(uuid.uuid4())
     await alice.define(slot, 5)
     before = await running.end_offsets(running.settings.catalogue().commands("slot"))

@@ -138,10 +138,11 @@ UNREADABLE: Sequence[tuple[str, bytes | None, dict[str, str | bytes | None]]] = 
 ]
 
 
-async def test_e66_dead_letters(running: Installation, slot: str) -> None:
+async def test_e66_e68_dead_letters(running: Installation, slot: str) -> None:
     """What cannot be decided is kept word for word with reason and coordinates, and answered; the next is decided.
 
-    Fails if a reason is missing, if a dead letter claims the id, or if the answer bears a request id.
+    Fails if a reason is missing, if a dead letter claims the id, or if the answer bears a request id. Seen to fail on a key
+    that is not compared with the body.
     """
     ids = [str(uuid.uuid4()) for _ in UNREADABLE]
     records = [
@@ -175,7 +176,10 @@ async def test_e66_dead_letters(running: Installation, slot: str) -> None:
 
 
 async def test_e68_keys_that_are_none(running: Installation, slot: str) -> None:
-    """Without a key, or with one that is no resource id, a record is a dead letter and claims nothing."""
+    """Without a key, or with one that is no resource id, a record is a dead letter and claims nothing.
+
+    Seen to fail on a reader that takes the resource of the body where there is no key.
+    """
     ids = [str(uuid.uuid4()) for _ in range(4)]
     value = b'{"resource_id":"%s"}' % slot.encode()
     keys: Sequence[bytes | None] = [None, b"", b"sp ace", b"\xff\xfe"]
@@ -195,7 +199,8 @@ async def test_e68_keys_that_are_none(running: Installation, slot: str) -> None:
 async def test_e68_wrong_partition(running: Installation, slot: str) -> None:
     """A record of another partitioner is forwarded once, word for word, and decided at home; signatures stay valid.
 
-    One that bears the header already is decided where it lies. Fails if forwarding does not look at the header.
+    One that bears the header already is decided where it lies. Seen to fail on no forwarding at all, and on forwarding that
+    does not look at the header.
     """
     ids, home = [str(uuid.uuid4()) for _ in range(3)], partition_of(slot.encode(), PARTITIONS)
     aside = (home + 1) % PARTITIONS
@@ -228,7 +233,8 @@ async def test_e68_wrong_partition(running: Installation, slot: str) -> None:
 async def test_r6_what_strangers_may_not(running: Installation, alice: Client, slot: str) -> None:
     """Commands and sources beyond a stranger's authority are refused and claim nothing: the victim's id is still free.
 
-    Fails if authority is asked after the claim, or if a refused record is told apart from the victim's by nothing.
+    Seen to fail on authority that is not asked, or not of a gateway's source, and on an answer that bears the request id that
+    the record claims.
     """
     key = str(uuid.uuid4())
     forger = signatures.SigningKey("gateway", b"guessed", frozenset(signatures.Scope), "gateway/")
@@ -259,7 +265,7 @@ async def test_r6_what_strangers_may_not(running: Installation, alice: Client, s
 async def test_r6_a_forged_copy_answers_nobody(running: Installation, alice: Client, slot: str) -> None:
     """Copies of a waiting victim's record, unsigned or changed, before it and behind, do not answer the victim.
 
-    Fails if the answer to a rejected record bears the request id that the record claims.
+    Seen to fail on an answer to a rejected record that bears the request id that the record claims.
     """
     key, hold = str(uuid.uuid4()), Hold(resource_id=slot)
     request = request_id("slot", slot, "gateway/alice", key, commands.fingerprint("slot", hold))

@@ -334,10 +334,11 @@ def test_the_token_that_is_shown_is_no_part_of_what_is_asked(type_name: str) -> 
     fields = OF_HOLD[type_name]
     plain = fingerprint("slot", read(type_name, fields))
     assert fingerprint("slot", read(type_name, {**fields, "token_hash": "a" * 64})) == plain
-    others: dict[str, object] = {"hold_id": "g", "seconds": 2, "quantity": 2}
-    prints = [fingerprint("slot", read(type_name, {**fields, name: others[name]})) for name in fields]
-    assert {*fields, "resource_id", "token_hash"} == set(commands.COMMANDS[type_name].__struct_fields__)
-    assert len({plain, *prints}) == 1 + len(fields)
+    others: dict[str, object] = {"hold_id": "g", "seconds": 2, "quantity": 2, "client_reference": "c"}
+    asked = {*fields, "client_reference"}
+    prints = [fingerprint("slot", read(type_name, {**fields, name: others[name]})) for name in asked]
+    assert {*asked, "resource_id", "token_hash"} == set(commands.COMMANDS[type_name].__struct_fields__)
+    assert len({plain, *prints}) == 1 + len(asked)
     assert len({fingerprint("slot", read(name, its)) for name, its in OF_HOLD.items()}) == len(OF_HOLD)
 
 
@@ -346,6 +347,7 @@ def test_every_other_field_is_part_of_what_is_asked() -> None:
     holds_asked: dict[str, object] = {"resource_id": "q", "quantity": 2, "client_reference": "c"}
     definitions_asked: dict[str, object] = {
         "resource_id": "q",
+        "client_reference": "c",
         "capacity": 0,
         "hold_seconds": 1,
         "max_hold_seconds": 1,

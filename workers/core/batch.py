@@ -52,11 +52,22 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one command: the events to send, or None if its record is older than outcomes are kept."""
+    """What became of one command: the events to send, or None if its record is older than outcomes are kept.
+
+    A culprit whose refusal could not be stored has no events.
+    """
 
     arrived: Arrived
     events: tuple[events.Stored, ...] | None
     repeated: bool
+    reason: str | None = None
+
+    def label(self) -> str:
+        """Name what became of it in a word: the event that answered it, or the reason of the refusal."""
+        if self.events is None:
+            return "too_old"
+        answer = next((event.type for event in self.events if event.answers), "unanswered")
+        return self.reason or answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +164,7 @@ def decide_batch(
             arrived_at = arrival(state, arrived.appended_at, decided_at)
             ask = _ask(arrived, key_is_reused=arrived.claim in batch.owners)
             decision = decide(state, kinds[arrived.key.kind], ask, arrived_at, decided_at)
-            outcomes.append(Outcome(arrived, batch.keep(arrived, decision, arrived_at), repeated=False))
+            outcomes.append(Outcome(arrived, batch.keep(arrived, decision, arrived_at), False, decision.reason))
     return batch.result(outcomes)
 
 
@@ -165,7 +176,7 @@ def fail_one(arrived: Arrived, *, state: State, known: Known, decided_at: dateti
         return batch.result([Outcome(arrived, tuple(events.decode_stored(repeated)), repeated=True)])
     arrived_at = arrival(state, arrived.appended_at, decided_at)
     decision = fail(state, _ask(arrived, key_is_reused=False), detail, arrived_at, decided_at)
-    return batch.result([Outcome(arrived, batch.keep(arrived, decision, arrived_at), repeated=False)])
+    return batch.result([Outcome(arrived, batch.keep(arrived, decision, arrived_at), False, decision.reason)])
 
 
 def _ask(arrived: Arrived, *, key_is_reused: bool) -> Ask:

@@ -25,7 +25,7 @@ def arrival(state: State, appended_at: datetime, decided_at: datetime) -> dateti
 
 def decide(state: State, kind: Kind, ask: Ask, arrived_at: datetime, decided_at: datetime) -> Decision:
     """Return what the command changes and which events tell of it. Pure: the state is only read."""
-    draft = Draft(state, arrived_at, decided_at)
+    draft = Draft(state, arrived_at, decided_at, commands.client_reference_of(ask.command))
     holding.expire_due(draft)
     if holding.placed_before(draft, ask):
         return draft.decision(None)
@@ -37,7 +37,7 @@ def decide(state: State, kind: Kind, ask: Ask, arrived_at: datetime, decided_at:
 
 def fail(state: State, ask: Ask, detail: str, arrived_at: datetime, decided_at: datetime) -> Decision:
     """Return the refusal `internal_error` of a command that made us fail; nothing else changes."""
-    draft = Draft(state, arrived_at, decided_at)
+    draft = Draft(state, arrived_at, decided_at, commands.client_reference_of(ask.command))
     refuse(draft, ask, No("internal_error", detail))
     return draft.decision("internal_error")
 

@@ -30,6 +30,7 @@ def define(draft: Draft, kind: Kind, command: commands.DefineResource) -> No | N
         counters=draft.counters(),
         arrived_at=draft.arrived_at,
         decided_at=draft.decided_at,
+        client_reference=draft.client_reference,
     )
     draft.facts.append(Fact(events.RESOURCE_DEFINED, version, answers=True, data=data))
     return None

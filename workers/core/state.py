@@ -100,11 +100,14 @@ class State:
 class Draft:
     """A decision in the making: reads through to the state, keeps what changes to itself."""
 
-    def __init__(self, state: State, arrived_at: datetime, decided_at: datetime) -> None:
-        """Begin with the state as it is; both times are those of the decision."""
+    def __init__(
+        self, state: State, arrived_at: datetime, decided_at: datetime, client_reference: str | None = None
+    ) -> None:
+        """Begin with the state as it is; both times are those of the decision, the reference is its client's."""
         self.state = state
         self.arrived_at = arrived_at
         self.decided_at = decided_at
+        self.client_reference = client_reference
         self.resource = state.resource
         self.pools: dict[str, Pool] = {}
         self.holds: dict[str, Hold] = {}

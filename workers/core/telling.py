@@ -38,6 +38,7 @@ def refuse(draft: Draft, ask: Ask, no: No) -> None:
         arrived_at=draft.arrived_at,
         decided_at=draft.decided_at,
         counters=None if draft.resource is None else draft.counters(),
+        client_reference=draft.client_reference,
     )
     draft.facts.append(Fact(events.REQUEST_REFUSED, draft.version(), answers=True, data=data))
 
@@ -62,5 +63,6 @@ def _tell(draft: Draft, event: str, hold: Hold, *, answers: bool) -> None:
         counters=draft.counters(),
         arrived_at=draft.arrived_at,
         decided_at=draft.decided_at,
+        client_reference=draft.client_reference if answers else None,
     )
     draft.facts.append(Fact(event, draft.version(), answers=answers, data=data))

@@ -1,0 +1,50 @@
+"""Holds against requests: each granted request has its hold, each hold the request that asked for it."""
+
+from dataclasses import dataclass, field
+
+from firmhold.audit.findings import Check
+from firmhold.audit.marks import Marks
+from schema.audits import AuditedHold, AuditedRequest
+from topics.identifiers import hold_id_of
+
+
+@dataclass(slots=True)
+class Holds:
+    """The comparison in both directions."""
+
+    marks: Marks
+    check: Check = field(default_factory=lambda: Check("holds", "holds against the requests that asked for them"))
+
+    def judge_request(self, request: AuditedRequest) -> None:
+        """Look whether a request has a hold exactly if it was granted one."""
+        granted = request.command == "Hold" and request.reason is None
+        if granted == request.has_hold:
+            return
+        why = f"was refused: {request.reason}" if request.reason else "was granted"
+        self.check.tell(
+            f"request {request.request_id}",
+            found=f"its {request.command} {why}, and {hold_id_of(request.request_id)} {_is_there(request.has_hold)}",
+            wanted=f"that hold {_should_be(granted)}",
+            advice="Compare with a backup: no worker writes one without the other",
+        )
+
+    def judge_hold(self, hold: AuditedHold) -> None:
+        """Look whether the request is there that a hold was granted to, unless it may have been purged."""
+        self.check.looked_at += 1
+        if hold.has_request or self.marks.may_be_purged(hold.granted_at):
+            return
+        self.check.tell(
+            f"{hold.key.kind} {hold.key.resource_id}, hold {hold.hold_id}",
+            found=f"it was granted at {hold.granted_at.isoformat()} and the request that asked for it is not stored",
+            wanted="requests are kept for the request retention",
+            advice="Restore the request from a backup; the hold itself still stands for its outcome (the same key is "
+            "answered from it)",
+        )
+
+
+def _is_there(there: bool) -> str:
+    return "is there" if there else "is not there"
+
+
+def _should_be(there: bool) -> str:
+    return "should be there" if there else "should not be there"

@@ -1,0 +1,65 @@
+"""Hold accounts to their quotas of writes: RateLimit and RateLimit-Policy (IETF draft-ietf-httpapi-ratelimit-headers-10).
+
+In local mode everybody is unlimited, and so is the admin key, which defines resources by the thousand.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import http_sf
+from aiohttp import web
+
+from gateway.callers import ADMIN_ACCOUNT, ANONYMOUS
+from gateway.context import CONTEXT
+from gateway.problems import RATE_LIMITED, ProblemError
+from gateway.rate_limits import Standing
+
+_READS = frozenset(("GET", "HEAD", "OPTIONS"))
+_UNLIMITED = frozenset((ANONYMOUS, ADMIN_ACCOUNT))
+_SERVICE_UNAVAILABLE = 503
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@web.middleware
+async def limit_writes(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer a write beyond the account's quota with 429; tell every other one how the account stands."""
+    context = request.app[CONTEXT]
+    account = None if request.method in _READS else _limited_account(request)
+    if account is None or not context.rate_limits.policies:
+        return await handler(request)
+    may, standings = context.rate_limits.take(account, time.monotonic())
+    response = await handler(request) if may else _refused(request, standings)
+    _tell(response, standings)
+    return response
+
+
+def _limited_account(request: web.Request) -> str | None:
+    """Return who writes; None for those without limits, and for nobody: the handler says what is wrong with the key."""
+    try:
+        account = request.app[CONTEXT].caller(request).account
+    except ProblemError:
+        return None
+    return None if account in _UNLIMITED else account
+
+
+def _refused(request: web.Request, standings: Sequence[Standing]) -> web.Response:
+    violated = [standing for standing in standings if standing.remaining == 0]
+    names = [standing.policy.name for standing in violated]
+    seconds = max(standing.reset_seconds for standing in violated)
+    detail = f"your account's quota of writes ({', '.join(names)}) is used up for {seconds} s: nothing was published"
+    error = ProblemError(RATE_LIMITED, detail, **{"violated-policies": names})
+    error.headers["Retry-After"] = str(seconds)
+    return request.app[CONTEXT].problems.response(error, request.path)
+
+
+def _tell(response: web.StreamResponse, standings: Sequence[Standing]) -> None:
+    """Add the header fields. A 503 tells no `t`: its Retry-After may be sooner, and the draft lets neither lie."""
+    tells_reset = response.status != _SERVICE_UNAVAILABLE
+    policies: list[Any] = []
+    left: list[Any] = []
+    for one in standings:
+        policies.append((one.policy.name, {"q": one.policy.quota, "w": one.policy.window_seconds}))
+        left.append((one.policy.name, {"r": one.remaining} | ({"t": one.reset_seconds} if tells_reset else {})))
+    response.headers["RateLimit-Policy"] = http_sf.ser(policies)
+    response.headers["RateLimit"] = http_sf.ser(left)

@@ -1,0 +1,161 @@
+"""What an audit reads: rows beside what they must agree with, page by page. It locks nothing and writes nothing.
+
+Each page is one statement, and so of one instant; no snapshot outlives it by more than the reading of its rows, because
+an old snapshot would keep Postgres from clearing away what hot rows leave behind.
+"""
+
+from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import asyncpg
+
+from schema import queries
+from schema.rows import ResourceKey
+from topics.resources import Counters
+
+_ROWS_MAX = 1_000
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedPool:
+    """A pool (None: there is no such row) beside the units that live and confirmed holds claim of it."""
+
+    name: str
+    counters: tuple[int, int, int, int] | None
+    claimed_held: int
+    claimed_taken: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedResource:
+    """A resource with its pools; `version` and `counters` are None if it has no row."""
+
+    key: ResourceKey
+    version: int | None
+    counters: Counters | None
+    pools: tuple[AuditedPool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedRequest:
+    """A request, and whether the hold exists that it would have placed."""
+
+    request_id: str
+    key: ResourceKey
+    source: str
+    claim_id: str
+    command: str
+    reason: str | None
+    events: str
+    decided_at: datetime
+    partition: int
+    offset: int
+    has_hold: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedHold:
+    """A hold, whether the request that asked for it is stored, and why that was refused, if it was."""
+
+    hold_id: str
+    key: ResourceKey
+    granted_at: datetime
+    has_request: bool
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedRequest:
+    """What the events of a request are made of."""
+
+    request_id: str
+    resource_id: str
+    claim_id: str
+    events: str
+
+
+class Audits:
+    """The queries of an audit; each raises what asyncpg raises if Postgres does not answer."""
+
+    def __init__(self, pool: asyncpg.Pool, resource_id: str | None = None) -> None:
+        """Use a pool of `schema.connections.lazy_pool`; look at one resource id only, if one is given."""
+        self._pool = pool
+        self._resource_id = resource_id
+
+    async def clock(self) -> datetime:
+        """Return what Postgres's clock shows."""
+        now: datetime = await self._pool.fetchval(queries.READ_CLOCK)
+        return now
+
+    async def resources(self) -> AsyncIterator[AuditedResource]:
+        """Yield each resource with its pools, and what holds claim of resources that have no row; all of one instant."""
+        rows: list[asyncpg.Record] = []
+        async with self._pool.acquire() as connection, connection.transaction(readonly=True):
+            async for row in connection.cursor(queries.AUDIT_POOLS, self._resource_id, prefetch=_ROWS_MAX):
+                if rows and _key(rows[0]) != _key(row):
+                    yield _resource(rows)
+                    rows = []
+                rows.append(row)
+        if rows:
+            yield _resource(rows)
+
+    async def requests(self, since: datetime | None, until: datetime) -> AsyncIterator[AuditedRequest]:
+        """Yield the requests that were decided after `since` and until `until`, in the order of their decisions."""
+        after = (since or _BEGINNING, "")
+        while rows := await self._pool.fetch(queries.AUDIT_REQUESTS, *after, until, self._resource_id, _ROWS_MAX):
+            for row in rows:
+                yield AuditedRequest(
+                    request_id=row["request_id"],
+                    key=_key(row),
+                    source=row["source"],
+                    claim_id=row["claim_id"],
+                    command=row["command"],
+                    reason=row["reason"],
+                    events=row["events"],
+                    decided_at=row["decided_at"],
+                    partition=row["topic_partition"],
+                    offset=row["record_offset"],
+                    has_hold=row["has_hold"],
+                )
+            after = (rows[-1]["decided_at"], rows[-1]["request_id"])
+
+    async def holds(self) -> AsyncIterator[AuditedHold]:
+        """Yield the holds in the order of their ids."""
+        after = ""
+        while rows := await self._pool.fetch(queries.AUDIT_HOLDS, after, self._resource_id, _ROWS_MAX):
+            for row in rows:
+                has_request = row["request_id"] is not None
+                yield AuditedHold(row["hold_id"], _key(row), row["granted_at"], has_request, row["reason"])
+            after = rows[-1]["hold_id"]
+
+    async def decided(self, request_ids: Collection[str]) -> dict[str, DecidedRequest]:
+        """Return those of the requests that are stored, by their ids."""
+        rows = await self._pool.fetch(queries.AUDIT_DECIDED, list(request_ids))
+        return {
+            row["request_id"]: DecidedRequest(row["request_id"], row["resource_id"], row["claim_id"], row["events"])
+            for row in rows
+        }
+
+
+def _key(row: asyncpg.Record) -> ResourceKey:
+    return ResourceKey(row["kind"], row["resource_id"])
+
+
+def _resource(rows: list[asyncpg.Record]) -> AuditedResource:
+    first = rows[0]
+    pools = tuple(
+        AuditedPool(
+            row["pool"],
+            None if row["capacity"] is None else (row["capacity"], row["held"], row["taken"], row["ceiling"]),
+            row["claimed_held"],
+            row["claimed_taken"],
+        )
+        for row in rows
+        if row["pool"] is not None
+    )
+    if first["version"] is None:
+        return AuditedResource(_key(first), None, None, pools)
+    counters = Counters(*(first[f"sum_{name}"] for name in Counters.__struct_fields__))
+    return AuditedResource(_key(first), first["version"], counters, pools)

@@ -1,0 +1,11 @@
+-- Forget the oldest requests that were decided so long ago; what somebody holds just now waits for the next time.
+-- $1 how long ago, $2 rows at most.
+delete from requests
+where request_id in (
+    select request_id
+    from requests
+    where decided_at < clock_timestamp() - $1::interval
+    order by decided_at
+    limit $2
+    for update skip locked
+)

@@ -1,0 +1,2 @@
+-- Read Postgres's clock: by it everything stored was decided.
+select clock_timestamp()

@@ -1,0 +1,47 @@
+"""What the core says beside its decision: the client's own reference, and a word for what became of a command."""
+
+import json
+
+from tests.unit.builders import arrived, at
+from tests.unit.ledger import RETENTION, Ledger
+from topics.commands import Cancel, Command, DefineResource, Hold
+from workers.core.batch import BatchDecision
+
+DEFINE = DefineResource(resource_id="r", capacity=1, hold_seconds=1, client_reference="of the definition")
+HOLD = Hold(resource_id="r", client_reference="of the hold")
+TOO_MUCH = Hold(resource_id="r", quantity=2, client_reference="of the refused")
+
+
+def told(decision: BatchDecision) -> list[tuple[str, str | None]]:
+    """Return the types of the events of a batch, each with the reference that it bears."""
+    stored = [event for outcome in decision.outcomes for event in outcome.events or ()]
+    return [(event.type, json.loads(bytes(event.data)).get("client_reference")) for event in stored]
+
+
+def test_a_reference_is_told_where_its_request_is() -> None:
+    """On answers and refusals, also of one that made us fail; not on the expiry of another's hold that it found."""
+    ledger = Ledger()
+    assert told(ledger.apply([arrived(DEFINE, claim="a")], at(0))) == [("resource.defined", "of the definition")]
+    assert told(ledger.apply([arrived(HOLD, claim="b")], at(0))) == [("hold.placed", "of the hold")]
+    late = arrived(TOO_MUCH, claim="c", appended_at=at(9))
+    assert told(ledger.apply([late], at(9))) == [("hold.expired", None), ("request.refused", "of the refused")]
+    culprit = arrived(TOO_MUCH, claim="d", appended_at=at(9))
+    assert told(ledger.fail(culprit, at(9))) == [("request.refused", "of the refused")]
+
+
+def test_a_word_for_what_became_of_a_command() -> None:
+    """The event that answered it, the reason of its refusal, or that it came too late to be decided at all."""
+    ledger = Ledger()
+    commands: list[Command] = [DEFINE, HOLD, TOO_MUCH, Cancel(resource_id="r", hold_id="none")]
+    decision = ledger.apply([arrived(one, claim=str(place)) for place, one in enumerate(commands)], at(0))
+    assert [outcome.label() for outcome in decision.outcomes] == [
+        "resource.defined",
+        "hold.placed",
+        "sold_out",
+        "hold_not_found",
+    ]
+    after = ledger.apply([arrived(HOLD, claim="after", appended_at=at(9))], at(9))
+    assert [outcome.label() for outcome in after.outcomes] == ["hold.placed"]  # not the expiry before it
+    assert ledger.fail(arrived(HOLD, claim="f", appended_at=at(9)), at(9)).outcomes[0].label() == "internal_error"
+    old = ledger.apply([arrived(HOLD, claim="old")], at(RETENTION.total_seconds()))
+    assert [outcome.label() for outcome in old.outcomes] == ["too_old"]
