@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import asyncpg
 
+from schema.reads import Reads
 from schema.rows import Hold, Pool, Request, Resource, ResourceKey
 from schema.store import Claim, ResourceWrite, Store, Transaction, Writes
 from topics.resources import Counters, HoldStatus, Settings
@@ -32,6 +33,10 @@ class Server:
     def store(self) -> Store:
         """Return the store of a client."""
         return Store(cast("asyncpg.Pool", self.pool()))
+
+    def reads(self) -> Reads:
+        """Return what a gateway reads with."""
+        return Reads(cast("asyncpg.Pool", self.pool()))
 
 
 def resource(version: int = 1, capacity: int = 5) -> Resource:

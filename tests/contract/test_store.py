@@ -3,14 +3,12 @@
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import cast
 
 import asyncpg
 import pytest
 
 from schema.faults import is_culprit
-from schema.reads import Reads
-from schema.rows import Hold, Pool
+from schema.rows import Hold, Pool, ResourceKey
 from schema.store import Claim, RacedError, RefusedHold, ResourceWrite, Store
 from tests.contract.stores import (
     AULA,
@@ -178,19 +176,31 @@ async def test_the_clock_is_read_at_each_statement(store: Store) -> None:
 
 
 async def test_a_gateway_reads_what_is_due_as_free(server: Server) -> None:
-    """The reading of one resource, and of none."""
+    """And when the next hold ends, to the millisecond below; of what does not exist it reads nothing."""
     resource_ = replace(resource(), counters=Counters(5, 4, 0, 1, 0))
-    pool = Pool(5, 4, 0, 5)
+    holds = [hold("h1", expires_in=-1), hold("h2"), hold("h3", expires_in=90)]
+    holds += [hold("h4", expires_in=30, status=HoldStatus.CONFIRMED)]
     await write(
         server.store(),
         writes(
-            resources=[ResourceWrite(AULA, 0, resource_)],
-            pools={(AULA, "units"): pool},
-            holds=[(AULA, hold("h1", expires_in=-1)), (AULA, hold("h2"))],
+            resources=[ResourceWrite(AULA, 0, resource_), write_of(BAR)],
+            pools={(AULA, "units"): Pool(5, 4, 0, 5), (BAR, "units"): Pool(5, 0, 0, 5)},
+            holds=[(AULA, one) for one in holds],
         ),
     )
-    reads = Reads(cast("asyncpg.Pool", server.pool()))
-    reading = await reads.resource(AULA)
-    assert reading is not None
-    assert (reading.version, reading.settings, reading.counters) == (1, SETTINGS, Counters(5, 2, 0, 3, 0))
-    assert await reads.resource(BAR) is None
+    found = await server.reads().resources("slot", ["club", "bar", "aula"])
+    assert sorted(found) == ["aula", "bar"]
+    assert (found["aula"].version, found["aula"].settings) == (1, SETTINGS)
+    assert found["aula"].counters == Counters(5, 2, 0, 3, 0)
+    assert found["aula"].expires_in_ms is not None
+    left_ms = (NOW + timedelta(seconds=60) - datetime.now(UTC)).total_seconds() * 1000
+    assert left_ms - 1 <= found["aula"].expires_in_ms < left_ms + 5_000
+    assert found["bar"].expires_in_ms is None
+
+
+async def test_ids_are_read_in_their_order_from_behind_one(server: Server) -> None:
+    """Of one kind, and so many; how texts are ordered that differ in more than small letters is Postgres's own affair."""
+    keys = [ResourceKey("slot", name) for name in ("c", "a", "d", "b")] + [ResourceKey("other", "bb")]
+    await write(server.store(), writes(resources=[write_of(key) for key in keys]))
+    assert await server.reads().resource_ids("slot", "", 9) == ["a", "b", "c", "d"]
+    assert await server.reads().resource_ids("slot", "a", 2) == ["b", "c"]

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from tests.simulation.evidence import Asked, Evidence, Lying, Misplaced, Read, TurnedAway, read
+from tests.simulation.readings import faults_of_reads
 from tests.simulation.rebuilding import POOL, Placed, Slot, Told
 from topics import events
 from topics.identifiers import is_resource_id
@@ -79,6 +80,9 @@ def audit(evidence: Evidence) -> Audit:
     found.require(stored.keys() <= asked.keys(), "a request is stored that nobody made")
     _audit_requests(stored, owning, told, found)
     _audit_rows(evidence, slots, found)
+    found.looked_at["reads of slots"] += len(evidence.reads)
+    found.looked_at["reads of lists"] += len(evidence.lists)
+    found.faults += faults_of_reads(evidence, (event.data for event in heard.values() if _changes(event.type)))
     return found
 
 
@@ -112,7 +116,7 @@ def _listen(evidence: Evidence, unordered: set[str], found: Audit) -> dict[str, 
         event = Heard(event_id, type_name, headers, value, events.decode_data(type_name, value))
         heard[event_id] = event
         found.looked_at[f"{type_name} {event.data.reason}" if type_name == events.REQUEST_REFUSED else type_name] += 1
-        if type_name not in {events.RECORD_REJECTED, events.REQUEST_REFUSED, events.HOLD_UNCHANGED}:
+        if _changes(type_name):
             changes[event.data.resource_id].append(event)
     for resource_id, its in changes.items():
         if resource_id in unordered:
@@ -120,6 +124,10 @@ def _listen(evidence: Evidence, unordered: set[str], found: Audit) -> dict[str, 
         for before, event in zip([None, *its], its, strict=False):
             _audit_version(event, None if before is None else before.data, found)
     return heard
+
+
+def _changes(type_name: str) -> bool:
+    return type_name not in {events.RECORD_REJECTED, events.REQUEST_REFUSED, events.HOLD_UNCHANGED}
 
 
 def _audit_version(event: Heard, before: Any, found: Audit) -> None:  # noqa: ANN401 - data of any event

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
@@ -38,8 +38,36 @@ class Lying(Protocol):
 
 
 @dataclass(frozen=True)
+class SlotRead:
+    """What a gateway answered who asked what is free of a slot: units are capacity, held and remaining; version 0: no slot.
+
+    Below `version_least` it must not be, by what the cache and everybody was told before; `stale_for` is how much older
+    than the asking an answer may be whose slot nobody told of since: zero unless stale entries are kept.
+    """
+
+    reader: str
+    resource_id: str
+    asked_at: datetime
+    answered_at: datetime
+    stale_for: timedelta
+    version_least: int
+    version: int
+    units: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class ListRead:
+    """What a gateway answered who asked which slots there are, and those that must be among them."""
+
+    reader: str
+    answered_at: datetime
+    least: frozenset[str]
+    ids: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Evidence:
-    """The topics of one kind, partition by partition, and the final rows as plain columns."""
+    """The topics of one kind, partition by partition, the final rows as plain columns, and what was read meanwhile."""
 
     kind: str
     catalogue: Catalogue
@@ -48,6 +76,8 @@ class Evidence:
     events: Sequence[Lying]
     dead_letters: Sequence[Lying]
     rows: Mapping[str, Sequence[Mapping[str, Any]]]
+    reads: Sequence[SlotRead] = ()
+    lists: Sequence[ListRead] = ()
 
 
 @dataclass(frozen=True)

@@ -134,6 +134,7 @@ class _Turn:
             arrived_at=self.arrived_at,
             decided_at=self.decided_at,
             counters=None if slot.settings is None else slot.counters(),
+            client_reference=commands.client_reference_of(self.asked.command),
         )
         self.told.append(("request.refused", data))
         if isinstance(self.asked.command, commands.Hold):
@@ -179,6 +180,7 @@ class _Turn:
             counters=slot.counters(),
             arrived_at=self.arrived_at,
             decided_at=self.decided_at,
+            client_reference=command.client_reference,
         )
         self.told.append(("resource.defined", data))
         return None
@@ -287,6 +289,7 @@ class _Turn:
         return None
 
     def _tell(self, type_name: str, hold: Placed) -> None:
+        reference = None if type_name == "hold.expired" else commands.client_reference_of(self.asked.command)
         data = events.HoldChanged(
             resource_id=self.slot.resource_id,
             version=self.slot.version,
@@ -294,5 +297,6 @@ class _Turn:
             counters=self.slot.counters(),
             arrived_at=self.arrived_at,
             decided_at=self.decided_at,
+            client_reference=reference,
         )
         self.told.append((type_name, data))

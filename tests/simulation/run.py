@@ -17,9 +17,10 @@ import structlog
 
 from tests.simulation.auditor import audit
 from tests.simulation.evidence import Evidence
+from tests.simulation.gateway import Gateway
 from tests.simulation.site import KIND, Site
 from tests.simulation.worker import Worker
-from tests.simulation.workload import Workload
+from tests.simulation.workload import NEVER_DEFINED, SLOTS, Workload
 from tests.simulation.world import World
 from tests.twins.memory_log import MemoryProducer
 from topics.producer import Record
@@ -28,6 +29,7 @@ from workers.crash_points import CrashPoint
 Answer = TypeVar("Answer")
 RECORDS = 150
 WORKERS_MAX = 3
+GATEWAYS = 2
 CALM_SECONDS_MAX = 600.0
 
 
@@ -87,6 +89,7 @@ class _Run:
         self._world = site.world
         self._random = site.random("director")
         self._workers: list[Worker] = []
+        self._gateways: list[Gateway] = []
         self._born = 0
         self._sweeps = self._random.random() < 0.7
         self._workload = Workload(site)
@@ -94,6 +97,8 @@ class _Run:
     async def play(self) -> None:
         """Play it to the end."""
         self._start_worker()
+        for _ in range(GATEWAYS):
+            self._start_gateway()
         producers = [self._world.process(f"producer-{number}") for number in range(2)]
         sending = [
             process.start(self._produce(self._workload.definitions() if number == 0 else []))
@@ -105,6 +110,8 @@ class _Run:
         harming.cancel()
         await self._calm_down()
         watching.cancel()
+        for gateway in self._gateways:
+            gateway.process.kill()
         for task in sending:
             task.result()
         self._site.faults += self._faults_of_workers()
@@ -132,6 +139,12 @@ class _Run:
         self._workers.append(worker)
         worker.start()
 
+    def _start_gateway(self) -> None:
+        self._born += 1
+        gateway = Gateway(self._site, f"gateway-{self._born}", self._site.random(f"gateway-{self._born}"))
+        self._gateways.append(gateway)
+        gateway.start((*SLOTS, NEVER_DEFINED))
+
     def _living(self) -> list[Worker]:
         return [worker for worker in self._workers if worker.process.is_alive and not worker.is_stopping]
 
@@ -139,7 +152,8 @@ class _Run:
         """Do the next harm after a while, again and again."""
         harms = (
             (self._kill, 5), (self._kill_at_point, 8), (self._kill_between_steps, 6), (self._pause, 5), (self._start, 6),
-            (self._stop, 2), (self._storm, 6), (self._outage, 2), (self._step_clock, 2),
+            (self._stop, 2), (self._storm, 6), (self._outage, 2), (self._step_clock, 2), (self._flush, 1),
+            (self._kill_gateway, 2), (self._pause_gateway, 4),
         )  # fmt: skip
         while True:
             await asyncio.sleep(self._random.expovariate(1 / 1.5))
@@ -192,6 +206,26 @@ class _Run:
             if worker.is_zombie():
                 self._site.counts["resumed as a zombie"] += 1
         process.resume()
+
+    def _kill_gateway(self) -> None:
+        """End a gateway, maybe while it has locks of the cache, and start another."""
+        gateway = self._gateways.pop(0)
+        self._site.counts["gateway killed"] += 1
+        gateway.process.kill()
+        self._start_gateway()
+
+    def _pause_gateway(self) -> None:
+        """Stop a gateway, maybe between reading and storing, for longer than its locks live."""
+        process = self._random.choice(self._gateways).process
+        if not process.is_paused:
+            self._site.counts["gateway paused"] += 1
+            process.pause_at_step(process.steps + self._random.randint(1, 60))
+            self._world.call_later(self._random.choice((0.5, 3, 12)), process.resume)
+
+    def _flush(self) -> None:
+        self._site.counts["cache flushed"] += 1
+        self._world.note("the cache is flushed")
+        self._site.cache.flush()
 
     def _storm(self) -> None:
         weather = self._site.weather[self._random.choice(("postgres", "kafka", "redis"))]
@@ -269,6 +303,8 @@ def evidence_of(site: Site) -> Evidence:
         events=site.log.records(site.catalogue.events(KIND)),
         dead_letters=site.log.records(site.catalogue.dead_letters(KIND)),
         rows=rows,
+        reads=site.reads,
+        lists=site.lists,
     )
 
 

@@ -8,8 +8,6 @@ from typing import TypeVar
 
 import asyncpg
 from aiokafka.errors import KafkaConnectionError
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from tests.simulation.world import Process, World
 
@@ -25,7 +23,7 @@ POSTGRES_FAULTS: tuple[Fault, ...] = (
     TimeoutError,
 )
 KAFKA_FAULTS: tuple[Fault, ...] = (KafkaConnectionError, lambda: ConnectionResetError("kafka hung up"), TimeoutError)
-REDIS_FAULTS: tuple[Fault, ...] = (RedisConnectionError, RedisTimeoutError)
+REDIS_FAULTS: tuple[Fault, ...] = (lambda: ConnectionError("redis hung up"), TimeoutError)
 
 
 @dataclass

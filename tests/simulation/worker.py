@@ -10,15 +10,14 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
-from typing import Any, cast
+from typing import Any
 
 from aiokafka.errors import CommitFailedError, KafkaError
-from redis.asyncio import Redis
 
 from schema.rows import ResourceKey
 from schema.store import RacedError, Transaction
+from tests.simulation.caching import TombstonesOfWorker
 from tests.simulation.site import KIND, PARTITIONS, SESSION_SECONDS, WORKER, Site
-from tests.simulation.tombstones import RedisOfWorker
 from tests.simulation.world import Process
 from tests.twins.memory_log import LogRecord, MemoryConsumer, MemoryProducer, Place
 from tests.twins.memory_store import MemoryPool, store_on
@@ -204,7 +203,6 @@ class Worker:
     def _pipeline(self) -> Pipeline:
         site = self.site
         send_all: SendAll = self._send_halves
-        redis = cast("Redis", RedisOfWorker(site.tombstones, site.line("redis")))
         return Pipeline(
             reader=Reader(site.keys, PARTITIONS),
             applier=Applier(
@@ -213,7 +211,7 @@ class Worker:
                 expiries_max=5_000,
                 reached=self._reached,
             ),
-            invalidator=Invalidator(redis, prefix="", tombstone_seconds=60),
+            invalidator=Invalidator(TombstonesOfWorker(site.cache, site.line("redis"), site.news)),
             emitter=Emitter(site.catalogue),
             send_all=send_all,
             limits=Limits(

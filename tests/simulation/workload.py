@@ -124,6 +124,8 @@ class Workload:
         if isinstance(command, commands.OfHold) and self._random.random() < 0.8:
             source = self._owner_of(command.hold_id) or source
         self._count(type(command).__name__)
+        if not isinstance(command, commands.Hold | commands.Expire) and self._random.random() < 0.3:
+            command = msgspec.structs.replace(command, client_reference=f"ref-{source}")
         return self._keep(command, source, wanted=self._random.random() < 0.03)
 
     def _owner_of(self, hold_id: str) -> str | None:

@@ -26,7 +26,8 @@ _READS: dict[str, Read] = {
     queries.READ_REFUSED_HOLDS: tables_.read_refused,
     queries.COUNT_LIVE_HOLDS_OF_BUYERS: tables_.count_live_holds,
     queries.FIND_DUE_RESOURCES: tables_.due_resources,
-    queries.READ_RESOURCE: tables_.read_resource,
+    queries.READ_RESOURCES: tables_.read_resources,
+    queries.READ_RESOURCE_IDS: tables_.read_resource_ids,
 }
 _WRITES = {queries.WRITE_POOLS: tables_.write_pools, queries.WRITE_HOLDS: tables_.write_holds}
 

@@ -6,7 +6,7 @@ A row is a plain dict of a table's columns. Writing goes into a session's own `C
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -26,6 +26,7 @@ _RESOURCE_COLUMNS = tuple(
     "kind resource_id version settings capacity held taken remaining oversubscribed_by last_arrived_at".split()  # noqa: SIM905
 )
 _POOL_COLUMNS = ("kind", "resource_id", "pool", "capacity", "held", "taken", "ceiling")
+_MILLISECOND = timedelta(milliseconds=1)
 _STATUSES = {"held", "confirmed", "cancelled", "expired"}
 
 
@@ -156,24 +157,32 @@ def due_resources(tables: Tables, now: datetime, values: Sequence[Any]) -> list[
     return [{"kind": kind, "resource_id": resource_id} for kind, resource_id in ordered]
 
 
-def read_resource(tables: Tables, now: datetime, values: Sequence[Any]) -> list[Row]:
-    """Answer READ_RESOURCE: a row for each pool, with what is due in it."""
-    resource = tables.resources.get((values[0], values[1]))
-    if resource is None:
-        return []
+def read_resources(tables: Tables, now: datetime, values: Sequence[Any]) -> list[Row]:
+    """Answer READ_RESOURCES: a row for each pool, with what is due in it and when the next hold of its resource ends."""
+    kind, resource_ids = values
     found = []
-    for pool in read_pools(tables, now, [[value] for value in values]):
-        due = [
-            json.loads(hold["units"]).get(pool["pool"], 0)
-            for hold in tables.holds.values()
-            if [hold["kind"], hold["resource_id"]] == list(values)
-            and hold["status"] == "held"
-            and hold["expires_at"] <= now
-        ]
-        named = {"pool_capacity": pool["capacity"], "held": pool["held"], "pool_taken": pool["taken"]}
-        of_resource = {name: resource[name] for name in ("version", "settings", "capacity", "taken")}
-        found.append(of_resource | named | {"pool": pool["pool"], "due_units": sum(due)})
+    for resource_id in resource_ids:
+        resource = tables.resources.get((kind, resource_id))
+        live = [hold for hold in tables.holds.values() if _is_live(hold, kind, resource_id)]
+        to_come = [hold["expires_at"] - now for hold in live if hold["expires_at"] > now]
+        for pool in read_pools(tables, now, [[kind], [resource_id]]) if resource else ():
+            due = [json.loads(hold["units"]).get(pool["pool"], 0) for hold in live if hold["expires_at"] <= now]
+            row = {name: resource[name] for name in ("resource_id", "version", "settings", "capacity", "taken")}
+            row |= {"pool_capacity": pool["capacity"], "held": pool["held"], "pool_taken": pool["taken"]}
+            row |= {"due_units": sum(due)}
+            found.append(row | {"expires_in_ms": min(to_come) // _MILLISECOND if to_come else None})
     return found
+
+
+def _is_live(hold: Row, kind: str, resource_id: str) -> bool:
+    return (hold["kind"], hold["resource_id"], hold["status"]) == (kind, resource_id, "held")
+
+
+def read_resource_ids(tables: Tables, _now: datetime, values: Sequence[Any]) -> list[Row]:
+    """Answer READ_RESOURCE_IDS."""
+    kind, after, ids_max = values
+    ids = sorted(resource_id for known, resource_id in tables.resources if known == kind and resource_id > after)
+    return [{"resource_id": resource_id} for resource_id in ids[:ids_max]]
 
 
 Read = Callable[[Tables, datetime, Sequence[Any]], list[Row]]
