@@ -2,8 +2,6 @@
 
 PYTHON ?= python3
 ARGS ?=
-SEEDS ?= 120
-FIRST ?= 1
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
@@ -38,8 +36,8 @@ check: venv ## format, lint, types, imports, tidiness
 mutants: venv ## try small changes of the core: does a test notice each? (minutes; ARGS=units.py for one file)
 	@$(bin)/python -m tests.mutants $(ARGS)
 
-sim: venv ## seeded runs of the real worker on twins of its servers (SEEDS=120 FIRST=1; ARGS=--trace shows all of a seed)
-	@$(bin)/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST) $(ARGS)
+sim: venv ## seeded runs of the real worker and cache on twins of their servers (60 s; ARGS="--seconds 600 --first 1000")
+	@$(bin)/python -m tests.simulation $(ARGS)
 
 format: venv ## format the code and mend what ruff can mend
 	@$(bin)/ruff check --fix-only --quiet

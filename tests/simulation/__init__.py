@@ -1,1 +1,1 @@
-"""A seeded simulation of workers over twins of their servers, and an auditor. `make sim`; see docs/simulation.md."""
+"""A seeded simulation of workers and gateways over twins of their servers, and an auditor. `make sim`; see CONTRIBUTING.md."""

@@ -1,4 +1,4 @@
-"""`python -m tests.simulation [--seeds N] [--first SEED] [--processes N] [--trace]`: run seeds, tell what failed.
+"""`python -m tests.simulation [--seconds N] [--seeds N] [--first SEED] [--processes N] [--trace]`: run seeds, tell what failed.
 
 Each seed runs in a process of its own. It fails if a seed fails, and if something that a run is to try never happened in
 all of them: a simulation that meets no fault proves nothing.
@@ -7,19 +7,21 @@ all of them: a simulation that meets no fault proves nothing.
 import argparse
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from itertools import count, islice
+from math import inf
 
 from tests.simulation.coverage import missing
 from tests.simulation.run import Result, in_a_process, run
 
-SEEDS = 120
+SECONDS = 60.0
 TRACE_LINES = 60
 FAULTS_SHOWN = 5
 FAULT_CHARACTERS_MAX = 1_500
-SEEDS_FOR_COVERAGE = 20
+SEEDS_FOR_COVERAGE = 20  # with fewer, nobody is told what never happened
 
 
 def result_of(seed: int) -> Result:
@@ -28,10 +30,18 @@ def result_of(seed: int) -> Result:
     return result or Result(seed, ["the process of this seed died; its traceback is above"], {}, "", [], 0.0, 0)
 
 
-def results(seeds: range, processes: int) -> Iterator[Result]:
-    """Yield the result of each seed in order."""
+def results(seeds: Iterable[int], processes: int, ends_at: float) -> Iterator[Result]:
+    """Yield the result of each seed in order; none is begun after the end."""
+    begun: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(processes) as pool:
-        yield from pool.map(result_of, seeds)
+        for seed in seeds:
+            begun.append(pool.submit(result_of, seed))
+            if len(begun) > processes:
+                yield begun.popleft().result()
+            if time.monotonic() >= ends_at:
+                break
+        while begun:
+            yield begun.popleft().result()
 
 
 def show(result: Result, *, whole: bool) -> None:
@@ -44,7 +54,7 @@ def show(result: Result, *, whole: bool) -> None:
     for fault in result.faults[:FAULTS_SHOWN]:
         say(f"  !! {fault[:FAULT_CHARACTERS_MAX]}")
     if result.faults:
-        say(f"  again, with the whole trace: make sim SEEDS=1 FIRST={result.seed} ARGS=--trace")
+        say(f'  again, with the whole trace: make sim ARGS="--seeds 1 --first {result.seed} --trace"')
 
 
 def say(text: str) -> None:
@@ -53,18 +63,29 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def main() -> int:
-    """Return the exit code."""
+def arguments() -> argparse.Namespace:
+    """Return what is asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=SEEDS, help="how many seeds")
+    parser.add_argument("--seconds", type=float, help=f"begin no seed after so long (without --seeds: {SECONDS:.0f})")
+    parser.add_argument("--seeds", type=int, help="how many seeds at most")
     parser.add_argument("--first", type=int, default=1, help="the first of them")
     parser.add_argument("--processes", type=int, default=2, help="how many run at once")
     parser.add_argument("--trace", action="store_true", help="show everything that happened")
     given = parser.parse_args()
+    if given.seconds is None:
+        given.seconds = SECONDS if given.seeds is None else inf
+    return given
+
+
+def main() -> int:
+    """Return the exit code."""
+    given = arguments()
     counts: Counter[str] = Counter()
     failed: list[int] = []
-    began = time.monotonic()
-    for result in results(range(given.first, given.first + given.seeds), given.processes):
+    began, played = time.monotonic(), 0
+    seeds = islice(count(given.first), given.seeds)
+    for result in results(seeds, given.processes, began + given.seconds):
+        played += 1
         show(result, whole=given.trace)
         counts.update(result.counts)
         if result.faults:
@@ -72,10 +93,10 @@ def main() -> int:
     say("")
     for what in sorted(counts):
         say(f"{counts[what]:>8}  {what}")
-    never = missing(counts) if given.seeds >= SEEDS_FOR_COVERAGE else []
+    never = missing(counts) if played >= SEEDS_FOR_COVERAGE else []
     if never:
         say(f"never happened, so nothing is proved of it: {', '.join(never)}")
-    say(f"{given.seeds} seeds, {len(failed)} failed {failed or ''}, {time.monotonic() - began:.0f} s")
+    say(f"{played} seeds from {given.first}, {len(failed)} failed {failed or ''}, {time.monotonic() - began:.0f} s")
     return 1 if failed or never else 0
 
 

@@ -163,9 +163,11 @@ def read_resources(tables: Tables, now: datetime, values: Sequence[Any]) -> list
     found = []
     for resource_id in resource_ids:
         resource = tables.resources.get((kind, resource_id))
+        if resource is None:
+            continue
         live = [hold for hold in tables.holds.values() if _is_live(hold, kind, resource_id)]
         to_come = [hold["expires_at"] - now for hold in live if hold["expires_at"] > now]
-        for pool in read_pools(tables, now, [[kind], [resource_id]]) if resource else ():
+        for pool in read_pools(tables, now, [[kind], [resource_id]]):
             due = [json.loads(hold["units"]).get(pool["pool"], 0) for hold in live if hold["expires_at"] <= now]
             row = {name: resource[name] for name in ("resource_id", "version", "settings", "capacity", "taken")}
             row |= {"pool_capacity": pool["capacity"], "held": pool["held"], "pool_taken": pool["taken"]}
