@@ -31,6 +31,7 @@ RECORDS = 150
 WORKERS_MAX = 3
 GATEWAYS = 2
 CALM_SECONDS_MAX = 600.0
+SWEPT_WITHIN_SECONDS = 3.0  # the sweepers of a run look every second
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ class _Run:
             gateway.process.kill()
         for task in sending:
             task.result()
-        self._site.faults += self._faults_of_workers()
+        self._site.faults += [*self._faults_of_workers(), *self._faults_of_sweepers()]
 
     async def _produce(self, first: list[Record]) -> None:
         producer = MemoryProducer(self._site.log, self._site.line("kafka"))
@@ -275,6 +276,13 @@ class _Run:
             self._site.faults.append(
                 f"{self._site.lag()} records were not acknowledged in {CALM_SECONDS_MAX} s of calm"
             )
+
+    def _faults_of_sweepers(self) -> list[str]:
+        """Find what nobody announced as over though all is calm: where nobody sweeps, that is as it should be."""
+        until = self._site.now() - timedelta(seconds=SWEPT_WITHIN_SECONDS)
+        holds = self._site.postgres.tables.holds.values() if self._sweeps else ()
+        left = [row["hold_id"] for row in holds if row["status"] == "held" and row["expires_at"] < until]
+        return [f"{len(left)} holds are over and were not swept, such as {left[0]}"] if left else []
 
     def _faults_of_workers(self) -> list[str]:
         return [f"{worker.name} ended by {worker.fault!r}" for worker in self._workers if worker.fault is not None]

@@ -39,11 +39,11 @@ def test_a_few_seeds_hold_and_a_seed_is_a_run() -> None:
 
     Seen to fail with `time.monotonic()` in `workers.sweeping`: the sweeper then sends at other times.
     """
-    runs = [simulated(2, hash_seed) for hash_seed in ("1", "2")]
-    assert [run.returncode for run in runs] == [0, 0], runs[0].stdout + runs[0].stderr
-    digests = [re.findall(r"digest \w+", run.stdout) for run in runs]
-    assert len(digests[0]) == 2
-    assert digests[0] == digests[1]
+    some, one = simulated(2, "1"), simulated(1, "2")
+    assert some.returncode == one.returncode == 0, some.stdout + some.stderr
+    digests = [re.findall(r"digest \w+", run.stdout) for run in (some, one)]
+    assert [len(of_run) for of_run in digests] == [2, 1]
+    assert digests[0][0] == digests[1][0]
 
 
 def test_the_auditor_imports_the_contract_and_nothing_else_of_ours() -> None:
@@ -126,6 +126,25 @@ def with_another_reason(evidence: Evidence) -> Evidence:
     return replace(evidence, events=events)
 
 
+def with_an_old_answer(evidence: Evidence) -> Evidence:
+    """Let a gateway answer with the version before the one that it had to know."""
+    place, it = next((place, it) for place, it in enumerate(evidence.reads) if it.version == it.version_least > 1)
+    return replace(evidence, reads=[*evidence.reads[:place], replace(it, version=it.version - 1)])
+
+
+def with_a_made_up_answer(evidence: Evidence) -> Evidence:
+    """Let a gateway answer with a unit that nobody has."""
+    it = next(it for it in evidence.reads if it.version > 0)
+    capacity, held, remaining = it.units
+    return replace(evidence, reads=[replace(it, units=(capacity, held, remaining + 1))])
+
+
+def with_a_list_without_a_slot(evidence: Evidence) -> Evidence:
+    """Let a gateway forget a slot that was told of."""
+    it = next(it for it in evidence.lists if it.least)
+    return replace(evidence, lists=[replace(it, ids=it.ids - {min(it.least)})])
+
+
 def _with_hold(evidence: Evidence, now: str, **columns: object) -> Evidence:
     place = next(number for number, row in enumerate(evidence.rows["holds"]) if row["status"] == now)
     holds = [{**row, **columns} if number == place else row for number, row in enumerate(evidence.rows["holds"])]
@@ -147,6 +166,9 @@ LIES: Sequence[Callable[[Evidence], Evidence]] = (
     with_a_lost_dead_letter,
     with_a_good_record_put_aside,
     with_another_reason,
+    with_an_old_answer,
+    with_a_made_up_answer,
+    with_a_list_without_a_slot,
 )
 
 
