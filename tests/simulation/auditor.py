@@ -5,17 +5,17 @@ from the command log it takes from what was told and holds all else to it: when 
 requests with one key, on two partitions, was first.
 """
 
-import heapq
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from tests.simulation.evidence import Asked, Evidence, Lying, Misplaced, Read, TurnedAway, read
+from tests.simulation.final_rows import faults_of_rows
 from tests.simulation.readings import faults_of_reads
-from tests.simulation.rebuilding import POOL, Placed, Slot, Told
+from tests.simulation.rebuilding import Slot, Told
 from topics import events
 from topics.identifiers import is_resource_id
 
@@ -79,7 +79,7 @@ def audit(evidence: Evidence) -> Audit:
     slots = _replay(evidence, asked, owning, told, found)
     found.require(stored.keys() <= asked.keys(), "a request is stored that nobody made")
     _audit_requests(stored, owning, told, found)
-    _audit_rows(evidence, slots, found)
+    found.faults += faults_of_rows(evidence, slots)
     found.looked_at["reads of slots"] += len(evidence.reads)
     found.looked_at["reads of lists"] += len(evidence.lists)
     found.faults += faults_of_reads(evidence, (event.data for event in heard.values() if _changes(event.type)))
@@ -136,6 +136,9 @@ def _audit_version(event: Heard, before: Any, found: Audit) -> None:  # noqa: AN
     found.require(
         data.version == expected, f"{data.resource_id}: version {data.version} appeared where {expected} was due"
     )
+    if before is not None:
+        is_later = before.decided_at <= data.decided_at and before.arrived_at <= data.arrived_at
+        found.require(is_later, f"{data.resource_id}: time ran backwards at version {data.version}")
     units = data.counters
     out = units.held + units.taken
     was_out = 0 if before is None else before.counters.held + before.counters.taken
@@ -239,22 +242,13 @@ def _replay(
         ):
             lying[it.command.resource_id][it.partition].append(it)
 
-    def place(it: Asked) -> tuple[Any, ...]:
-        """Along this, what was decided of one slot never goes back."""
-        row, its = stored[it.request_id], told.get(it.request_id, [])
-        version = its[0].data.version if its else 0
-        answers_only = bool(its) and its[0].type in {events.REQUEST_REFUSED, events.HOLD_UNCHANGED}
-        was_defined = not answers_only or version > 0  # what is not there has no lock, and so no order of times
-        is_later = min(it.appended_at, row["decided_at"]) < row["arrived_at"]  # than what set the slot's time to this
-        return was_defined, row["decided_at"], row["arrived_at"], is_later, version, answers_only
-
     for resource_id, partitions in lying.items():
         slot = slots[resource_id] = Slot(resource_id)
         for its in partitions.values():
             its.sort(key=lambda it: (it.record.offset, it.part))
             times = [stored[it.request_id]["decided_at"] for it in its]
             found.require(times == sorted(times), f"{resource_id}: its commands were not decided in the log's order")
-        for it in heapq.merge(*partitions.values(), key=place):
+        for it in _in_turn(slot, partitions.values(), stored, told):
             decided_at = stored[it.request_id]["decided_at"]
             expected = slot.answer(it, decided_at, owns_claim=it.request_id in owning)
             if len(partitions) > 1:  # which of a refused hold and its confirmation was first, nobody tells
@@ -264,6 +258,32 @@ def _replay(
                 stored[it.request_id]["arrived_at"] == slot.arrived_at, f"{_name(it)}: stored with another arrival"
             )
     return slots
+
+
+def _in_turn(
+    slot: Slot,
+    partitions: Iterable[Sequence[Asked]],
+    stored: Mapping[str, Mapping[str, Any]],
+    told: Mapping[str, list[Heard]],
+) -> Iterator[Asked]:
+    """Yield the commands of each partition in its order; of several, what comes next in the light of what was told.
+
+    It is called for the next when the last was answered: what its answer must be tells whether one may be next.
+    """
+    queues = [deque(its) for its in partitions]
+
+    def turn(queue: deque[Asked]) -> tuple[Any, ...]:
+        it = queue[0]
+        row, its = stored[it.request_id], told.get(it.request_id, [])
+        loud = next((telling for one in queue if (telling := told.get(one.request_id, []))), [])
+        is_early = bool(loud) and loud[0].data.version == 0  # what is not there has no lock, and so no order of times
+        changes = bool(its) and _changes(its[0].type)
+        is_next = not its or its[0].data.version == slot.version + changes
+        is_possible = is_next and row["arrived_at"] == slot.arrival(it, row["decided_at"])
+        return not is_early, row["decided_at"], not is_possible, row["arrived_at"], changes
+
+    while queues := [queue for queue in queues if queue]:
+        yield min(queues, key=turn).popleft()
 
 
 def _name(it: Asked) -> str:
@@ -309,67 +329,3 @@ def _audit_requests(
         found.require(stored == said, f"{request_id}: what is stored is not what was told")
         found.require(row["owns_claim"] == (request_id in owning), f"{request_id}: owns_claim is {row['owns_claim']}")
         found.require(row["reason"] == _reason(told.get(request_id, [])), f"{request_id}: reason is {row['reason']}")
-
-
-def _audit_rows(evidence: Evidence, slots: Mapping[str, Slot], found: Audit) -> None:
-    """Compare the final rows with what was rebuilt: no more, no less, no other."""
-    _same(_rebuilt_resources(slots), evidence.rows["resources"], "resource_id", found)
-    _same(_rebuilt_pools(slots), evidence.rows["pools"], "resource_id", found)
-    holds = (_rebuilt_hold(hold, slot.resource_id) for slot in slots.values() for hold in slot.holds.values())
-    _same(holds, evidence.rows["holds"], "hold_id", found)
-
-
-def _same(rebuilt: Iterator[dict[str, Any]], rows: Sequence[Mapping[str, Any]], key: str, found: Audit) -> None:
-    stored = {row[key]: row for row in rows}
-    due = {row[key]: row for row in rebuilt}
-    found.require(stored.keys() == due.keys(), f"rows by {key} differ: {sorted(stored.keys() ^ due.keys())[:3]}")
-    for name, row in due.items():
-        differing = {
-            column: (stored[name][column], value)
-            for column, value in row.items()
-            if name in stored and stored[name][column] != value
-        }
-        found.require(not differing, f"{name}: stored and rebuilt differ in {differing}")
-
-
-def _rebuilt_resources(slots: Mapping[str, Slot]) -> Iterator[dict[str, Any]]:
-    for slot in slots.values():
-        if slot.settings is not None:
-            yield {
-                "resource_id": slot.resource_id,
-                "version": slot.version,
-                "last_arrived_at": slot.last_arrived_at,
-                **msgspec.structs.asdict(slot.counters()),
-            }
-
-
-def _rebuilt_pools(slots: Mapping[str, Slot]) -> Iterator[dict[str, Any]]:
-    for slot in slots.values():
-        if slot.settings is not None:
-            units = slot.counters()
-            yield {
-                "resource_id": slot.resource_id,
-                "pool": POOL,
-                "capacity": units.capacity,
-                "held": units.held,
-                "taken": units.taken,
-                "ceiling": max(units.capacity, units.held + units.taken),
-            }
-
-
-def _rebuilt_hold(hold: Placed, resource_id: str) -> dict[str, Any]:
-    return {
-        "hold_id": hold.hold_id,
-        "resource_id": resource_id,
-        "account": hold.account,
-        "token_hash": hold.token_hash,
-        "buyer": hold.buyer,
-        "client_reference": hold.client_reference,
-        "status": hold.status.value,
-        "quantity": hold.quantity,
-        "units": hold.units,
-        "granted_at": hold.granted_at,
-        "expires_at": hold.expires_at,
-        "expires_latest_at": hold.latest,
-        "ended_at": hold.ended_at,
-    }

@@ -40,10 +40,14 @@ class News:
             self._skipped[name] = max(version, self._skipped[name])
 
     def tell(self, resource_id: str, version: int, now: float) -> bool:
-        """Note that everybody is told of a version; returns whether the cache was before, or its writer had tried."""
+        """Note that everybody is told of a version; returns whether the cache was before, or its writer had tried.
+
+        With its first version a slot must be new to the lists too.
+        """
         name = resource_name(self.kind, resource_id)
         self._told[name].append((now, version))
-        return version <= max(self._taken[name], self._skipped[name])
+        is_listed = version > 1 or name in self._listed or self._skipped[name] > 0
+        return is_listed and version <= max(self._taken[name], self._skipped[name])
 
     def version_least(self, resource_id: str, now: float) -> int:
         """Return the version below which nobody who asks now may be answered."""

@@ -152,7 +152,7 @@ class _Run:
     async def _harm(self) -> None:
         """Do the next harm after a while, again and again."""
         harms = (
-            (self._kill, 5), (self._kill_at_point, 8), (self._kill_between_steps, 6), (self._pause, 5), (self._start, 6),
+            (self._kill, 5), (self._kill_at_point, 8), (self._kill_between_steps, 6), (self._pause, 5), (self._start, 10),
             (self._stop, 2), (self._storm, 6), (self._outage, 2), (self._step_clock, 2), (self._flush, 1),
             (self._kill_gateway, 2), (self._pause_gateway, 4),
         )  # fmt: skip

@@ -17,7 +17,7 @@ from tests.simulation.run import evidence_of, in_a_process, play
 from tests.twins.memory_log import LogRecord
 
 HERE = Path(__file__).parent
-OF_THE_AUDITOR = ("auditor.py", "evidence.py", "readings.py", "rebuilding.py")
+OF_THE_AUDITOR = ("auditor.py", "evidence.py", "final_rows.py", "readings.py", "rebuilding.py")
 ALLOWED = {"topics", "msgspec", *sys.stdlib_module_names}
 SEED = 1
 
@@ -56,7 +56,7 @@ def test_the_auditor_imports_the_contract_and_nothing_else_of_ours() -> None:
             elif isinstance(node, ast.ImportFrom):
                 imported.add(node.module or "")
     others = {name for name in imported if name.partition(".")[0] not in ALLOWED}
-    assert others == {f"tests.simulation.{name}" for name in ("evidence", "readings", "rebuilding")}
+    assert others == {f"tests.simulation.{name}" for name in ("evidence", "final_rows", "readings", "rebuilding")}
 
 
 def of_type(evidence: Evidence, name: bytes) -> list[int]:

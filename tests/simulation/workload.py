@@ -22,7 +22,7 @@ from workers.reading import FORWARDED_HEADER
 
 SLOTS = ("aula", "bar", "club", "dojo", "annex")
 NEVER_DEFINED = "nowhere"
-ANNEX = "annex"  # its records lie anywhere, marked as forwarded: they are decided where they lie, by several workers
+ANNEX = "annex"  # what has a name that begins so lies anywhere, marked as forwarded, and is decided there, by several workers
 _SIGNERS: dict[str, SigningKey] = {"gateway/": GATEWAY, "worker/": WORKER, "partner/": PARTNER}
 _SOURCES = ("gateway/alice", "gateway/bob", "partner/shop", "upstream/tests")
 
@@ -62,7 +62,7 @@ class Workload:
         """Return the next records, most often one."""
         ways = (
             (self._again, 12), (self._with_a_used_key, 4), (self._of_a_stranger, 4), (self._misplaced, 2), (self._batch, 4),
-            (self._one_key_at_once, 3), (self._new_slot, 3), (self._one, 68),
+            (self._one_key_at_once, 3), (self._new_slot, 3), (self._rush, 3), (self._one, 65),
         )  # fmt: skip
         return self._random.choices([way for way, _ in ways], [weight for _, weight in ways])[0]()
 
@@ -92,11 +92,22 @@ class Workload:
 
     def _new_slot(self) -> list[Record]:
         """Return the first commands for a slot, which has no row yet that could be locked."""
-        self._count("a new slot")
         self._number += 1
-        slot = f"new-{self._number}"
-        sent = [self._keep(self._define(slot), "gateway/admin")]
+        slot = f"{self._random.choice(('new', ANNEX))}-{self._number}"
+        self._count(f"a new slot, {slot.partition('-')[0]}")
+        sent = [self._keep(self._define(slot), "gateway/admin") for _ in range(self._random.choice((1, 2)))]
         sent += [self._keep(self._hold(slot, source), source) for source in _SOURCES]
+        return [self._record(one) for one in sent]
+
+    def _rush(self) -> list[Record]:
+        """Return commands for one slot that several workers decide at once."""
+        self._count("a rush")
+        on_it = [hold for hold in self._holds[-200:] if hold[0].command.resource_id == ANNEX]
+        sent = [self._keep(self._hold(ANNEX, source), source) for source in _SOURCES]
+        for before, hold_id in on_it[-8:]:
+            command = self._random.choice((commands.Confirm, commands.Cancel))(resource_id=ANNEX, hold_id=hold_id)
+            sent.append(self._keep(command, before.source))
+        self._random.shuffle(sent)
         return [self._record(one) for one in sent]
 
     def _count(self, what: str) -> None:
@@ -269,7 +280,7 @@ class Workload:
         if signer is not None:
             fields = Signed(KIND, key, envelope.type, envelope.source, envelope.id, value)
             headers = [*headers, sign(signer, fields)]
-        if slot == ANNEX and self._random.random() < 0.5:
+        if slot.startswith(ANNEX) and self._random.random() < 0.5:
             self._count("decided where it lies")
             return Record(self._topic, key, value, [*headers, (FORWARDED_HEADER, b"0/0")], self._elsewhere(key))
         return Record(self._topic, key, value, headers)
