@@ -76,6 +76,7 @@ def audit(evidence: Evidence) -> Audit:
     _audit_dead_letters(evidence, commands, found)
     told = _by_request(heard, asked, found)
     owning = _audit_claims(owners, copies, told, found)
+    _audit_definitions(commands, asked, told, found)
     slots = _replay(evidence, asked, owning, told, found)
     found.require(stored.keys() <= asked.keys(), "a request is stored that nobody made")
     _audit_requests(stored, owning, told, found)
@@ -221,6 +222,23 @@ def _audit_claims(
         if kept and len(copies[claim]) == 1:
             found.require(kept[0] is requests[0], f"the claim {claim} belongs to {requests[0].request_id}")
     return owning
+
+
+def _audit_definitions(
+    commands: Sequence[Read], asked: Mapping[str, Asked], told: Mapping[str, list[Heard]], found: Audit
+) -> None:
+    """Whatever lies behind a definition on its own partition finds the slot, also where partitions race to create it."""
+    first: dict[tuple[str, int], tuple[int, int]] = {}
+    for it in commands:
+        if isinstance(it, Asked) and any(
+            event.type == events.RESOURCE_DEFINED for event in told.get(it.request_id, ())
+        ):
+            first.setdefault((it.command.resource_id, it.partition), (it.record.offset, it.part))
+    for it in asked.values():
+        defined = first.get((it.command.resource_id, it.partition))
+        if defined is not None and defined < (it.record.offset, it.part):
+            is_found = all(event.data.version > 0 for event in told.get(it.request_id, ()))
+            found.require(is_found, f"{_name(it)} was decided without its slot, which was defined at {defined}")
 
 
 def _reason(told: list[Heard]) -> str | None:

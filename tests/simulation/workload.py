@@ -62,7 +62,7 @@ class Workload:
         """Return the next records, most often one."""
         ways = (
             (self._again, 12), (self._with_a_used_key, 4), (self._of_a_stranger, 4), (self._misplaced, 2), (self._batch, 4),
-            (self._one_key_at_once, 3), (self._new_slot, 3), (self._rush, 3), (self._one, 65),
+            (self._one_key_at_once, 3), (self._new_slot, 5), (self._rush, 3), (self._one, 63),
         )  # fmt: skip
         return self._random.choices([way for way, _ in ways], [weight for _, weight in ways])[0]()
 
@@ -95,8 +95,14 @@ class Workload:
         self._number += 1
         slot = f"{self._random.choice(('new', ANNEX))}-{self._number}"
         self._count(f"a new slot, {slot.partition('-')[0]}")
-        sent = [self._keep(self._define(slot), "gateway/admin") for _ in range(self._random.choice((1, 2)))]
-        sent += [self._keep(self._hold(slot, source), source) for source in _SOURCES]
+        definitions = [self._keep(self._define(slot), "gateway/admin") for _ in range(self._random.choice((1, 2)))]
+        holds = [self._keep(self._hold(slot, source), source) for source in _SOURCES]
+        sent = [
+            *definitions,
+            *holds[:2],
+            *definitions,
+            *holds[2:],
+        ]  # so several workers create it, each before its holds
         return [self._record(one) for one in sent]
 
     def _rush(self) -> list[Record]:
