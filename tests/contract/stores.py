@@ -16,6 +16,7 @@ from topics.resources import Counters, HoldStatus, Settings
 
 LOCK_SECONDS = 2.5
 IDLE_SECONDS = 1.0
+TRANSACTION_SECONDS = 5.0
 SETTLE_SECONDS = 0.3  # after so long, who waits for a lock does wait
 AULA, BAR, CLUB = (ResourceKey("slot", name) for name in ("aula", "bar", "club"))
 SETTINGS = Settings(hold_seconds=300, max_hold_seconds=1800)

@@ -13,6 +13,7 @@ from tests.contract.stores import (
     BAR,
     CLUB,
     IDLE_SECONDS,
+    TRANSACTION_SECONDS,
     Server,
     request,
     resource,
@@ -70,6 +71,22 @@ async def test_who_is_idle_in_a_transaction_loses_it(server: Server) -> None:
                 assert await other.lock([AULA]) == {AULA: resource()}
             await one.write(writes(resources=[write_of(AULA, 1)]))
     assert is_transient(fault.value)
+    async with server.store().transaction() as transaction:
+        assert await transaction.lock([AULA]) == {AULA: resource()}
+
+
+async def test_a_transaction_does_not_last_for_ever(server: Server) -> None:
+    """However busy its owner is with it; its locks are free then, and the fault is a passing one."""
+    await write(server.store(), writes(resources=[write_of(AULA)]))
+    with pytest.raises(Exception) as fault:  # noqa: PT011, PT012 - which fault differs, what it means is asserted
+        async with server.store().transaction() as one:
+            await one.lock([AULA])
+            async with asyncio.timeout(3 * TRANSACTION_SECONDS):
+                while True:
+                    await asyncio.sleep(IDLE_SECONDS / 3)
+                    await one.pools([AULA])
+    assert is_transient(fault.value)
+    assert not isinstance(fault.value, TimeoutError)
     async with server.store().transaction() as transaction:
         assert await transaction.lock([AULA]) == {AULA: resource()}
 

@@ -37,7 +37,8 @@ def simulated(seeds: int, hash_seed: str) -> subprocess.CompletedProcess[str]:
 def test_a_few_seeds_hold_and_a_seed_is_a_run() -> None:
     """No fault is found; and each seed makes the same run again, whatever the hashes of strings are.
 
-    Seen to fail with `time.monotonic()` in `workers.sweeping`: the sweeper then sends at other times.
+    The second was seen to fail with `time.monotonic()` in `workers.sweeping`: the sweeper then sends at other times.
+    Which breaks the first was seen to fail on, stands in the docstring of this package, with the seeds that notice.
     """
     some, one = simulated(2, "1"), simulated(1, "2")
     assert some.returncode == one.returncode == 0, some.stdout + some.stderr
