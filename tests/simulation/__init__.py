@@ -12,7 +12,7 @@ Breaks in our code that it was seen to notice within its first ten seeds, most i
 - no check of versions, with the lock: two workers create one slot (seed 3); no check of requests raced: two owners of a claim;
 - decided requests and clock read before the locks: time runs backwards;
 - a slot created while the batch was read (`workers.applying`): version 1 told, and the cache was not (seed 10);
-- no invalidation, one after the events, with old versions, of changed slots only, or none of the lists: told before its tombstone;
+- no invalidation, or one after the events, with old versions, of changed slots only, not of the lists: told before its tombstone;
 - cached past the next expiry, a stale value served or stored in spite of a tombstone, or one reading shared with who asked
   after it began (seldom): a gateway answers with less than was told before it was asked;
 - expiries in another order, or not before the decision; arrivals that go back, or are the time of the decision: other words;
