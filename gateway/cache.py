@@ -5,7 +5,6 @@ only if no write that was answered before the asking makes it old, and where the
 """
 
 import asyncio
-import time
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +17,11 @@ from gateway.gathering import Gathering, Tell
 
 _ASKS_AT_ONCE = 4
 _LOADS_AT_ONCE = 8
+
+
+def _now() -> float:
+    """Return the event loop's time: in a simulation it is not that of the machine."""
+    return asyncio.get_running_loop().time()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ class Cache:
         read_source: ReadSource,
         bounds: CacheBounds,
         *,
-        clock_seconds: Callable[[], float] = time.monotonic,
+        clock_seconds: Callable[[], float] = _now,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """`read_source` reads all names at once and leaves out what does not exist; clock and pause are for waiting only."""

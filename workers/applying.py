@@ -216,6 +216,12 @@ async def _read(transaction: Transaction, commands: Sequence[Arrived], expiries_
     decided_at, decided = await transaction.clock_and_decided(
         [Claim(arrived.source, arrived.claim_id, arrived.request_id) for arrived in commands]
     )
+    missing = [key for key in keys if key not in resources]
+    if missing and decided and await transaction.lock(missing):
+        # What does not exist cannot be locked: it was created after we looked for it, by who runs the same commands. Of
+        # those we now know as decided; what follows them must not be decided as if they had not been.
+        message = f"one of {len(missing)} resources was created while the batch was read"
+        raise RacedError(message)
     until = _until(resources, decided_at)
     pools, have_due_orders = await transaction.pools(keys, until) if resources else ({}, set())
     due_max = max(EXPIRIES_LEAST, expiries_max // max(1, len(resources)))

@@ -6,7 +6,6 @@ place, however long that takes; what is not understood is raised, and the worker
 """
 
 import asyncio
-import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +26,11 @@ from workers.reading import Forwarded, Incoming, Item, Ordered, Reader, Rejected
 
 _log = structlog.get_logger(__name__)
 _HOUR_SECONDS = 3600.0
+
+
+def _now() -> float:
+    """Return the event loop's time: in a simulation it is not that of the machine."""
+    return asyncio.get_running_loop().time()
 
 
 class Delivery(Protocol):
@@ -88,7 +92,7 @@ class Counts:
     forwarded: int = 0
     retries: int = 0
     outcomes: Counter[tuple[str, ...]] = field(default_factory=Counter)
-    last_progress: float = field(default_factory=time.monotonic)
+    last_progress: float = field(default_factory=_now)
 
 
 class Pipeline:
@@ -142,8 +146,8 @@ class Pipeline:
         return self._inbox.qsize()
 
     def last_progress(self) -> float:
-        """Return when (time.monotonic) there last was nothing to do, or something got done."""
-        return time.monotonic() if self._inbox.empty() and self._unfinished == 0 else self.counts.last_progress
+        """Return when (by the event loop's clock) there last was nothing to do, or something got done."""
+        return _now() if self._inbox.empty() and self._unfinished == 0 else self.counts.last_progress
 
     def readings(self) -> Mapping[metrics.Metric, Callable[[], metrics.Reading]]:
         """Return how what was done here is read."""
@@ -156,7 +160,7 @@ class Pipeline:
             metrics.DEAD_LETTERS: lambda: counts.rejected,
             metrics.FORWARDED: lambda: counts.forwarded,
             metrics.SKIPPED_INVALIDATIONS: lambda: self._invalidator.skipped,
-            metrics.STALLED: lambda: max(0.0, time.monotonic() - self.last_progress()),
+            metrics.STALLED: lambda: max(0.0, _now() - self.last_progress()),
         }
 
     async def run(self) -> None:
@@ -181,7 +185,7 @@ class Pipeline:
 
     async def _decide_batches(self) -> None:
         while (reads := await self._next_reads()) is not None:
-            self.counts.last_progress = time.monotonic()
+            self.counts.last_progress = _now()
             self._unfinished += 1
             if not await self._decide_batch(reads):
                 self._unfinished -= 1
@@ -261,7 +265,7 @@ class Pipeline:
         for delivery in batch.deliveries:
             if delivery.is_ours():
                 delivery.acknowledge()
-        self.counts.last_progress = time.monotonic()
+        self.counts.last_progress = _now()
 
     def _count(self, items: Sequence[Item], applied: Applied) -> None:
         self.counts.batches += 1
@@ -272,8 +276,8 @@ class Pipeline:
         self.counts.rejected += sum(isinstance(item, Rejected) for item in items)
         for culprit in applied.culprits:
             _log.error("a command made the worker fail", request_id=culprit.arrived.request_id, fault=culprit.traceback)
-            self._culprits_at.append(time.monotonic())
-        while self._culprits_at and self._culprits_at[0] < time.monotonic() - _HOUR_SECONDS:
+            self._culprits_at.append(_now())
+        while self._culprits_at and self._culprits_at[0] < _now() - _HOUR_SECONDS:
             self._culprits_at.popleft()
         if self._has_too_many_culprits():
             self.stop()  # what is decided is told first; then `run` raises

@@ -5,7 +5,6 @@ partitions that are assigned to it.
 """
 
 import asyncio
-import time
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -22,6 +21,10 @@ from topics.signatures import WORKER_SOURCE_PREFIX, SigningKey
 
 _log = structlog.get_logger(__name__)
 SOURCE = f"{WORKER_SOURCE_PREFIX}sweeper"
+
+
+def _random_id() -> str:
+    return str(uuid.uuid4())
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Sweeper:
         catalogue: Catalogue,
         signing_key: SigningKey,
         sweep: Sweep,
+        new_id: Callable[[], str] = _random_id,
     ) -> None:
         """Connect the parts; `is_ours` tells whether the partition of a resource is assigned to this worker."""
         self._due_resources = due_resources
@@ -53,6 +57,7 @@ class Sweeper:
         self._catalogue = catalogue
         self._signing_key = signing_key
         self._sweep = sweep
+        self._new_id = new_id
         self._sent_at: dict[ResourceKey, float] = {}
         self.published = 0
 
@@ -74,7 +79,7 @@ class Sweeper:
 
     async def sweep_once(self) -> None:
         """Publish an Expire for each resource of ours with holds whose time is over, unless one is on its way."""
-        now = time.monotonic()
+        now = asyncio.get_running_loop().time()
         due = [key for key in await self._due_resources(self._sweep.resources_max) if self._is_ours(key)]
         self._sent_at = {key: at for key, at in self._sent_at.items() if now - at < self._sweep.again_seconds}
         asked = [key for key in due if key not in self._sent_at]
@@ -90,6 +95,6 @@ class Sweeper:
             key.kind,
             Expire(resource_id=key.resource_id),
             source=SOURCE,
-            command_id=str(uuid.uuid4()),
+            command_id=self._new_id(),
             signing_key=self._signing_key,
         )
