@@ -11,7 +11,7 @@ from aiohttp import web
 from redis.asyncio import Redis
 
 from firmhold.settings import Settings
-from gateway import holds, operating, pages, publishing, request_stream, requests, slots
+from gateway import holds, operating, pages, publishing, request_stream, requests, slots, webhooks
 from gateway.answers import Answers
 from gateway.availability import Availability
 from gateway.cache import CacheBounds
@@ -22,6 +22,7 @@ from gateway.http_server import Runner
 from gateway.limiting import limit_writes
 from gateway.measuring import count_answers, measure
 from gateway.offsets import OffsetWatch
+from gateway.payment_inbox import PaymentInbox
 from gateway.problems import BODY_TOO_LARGE, INTERNAL, METHOD_NOT_ALLOWED, UNKNOWN_PATH, ProblemError, Problems
 from gateway.publishing import Publisher
 from gateway.rate_limits import RateLimits, policies_of
@@ -29,6 +30,7 @@ from gateway.redis_cache import RedisCache
 from gateway.resting_cache import RestingCache
 from gateway.submission import Bounds, Submitter
 from gateway.waiters import Waiters
+from gateway.webhook_secrets import webhook_secrets
 from schema.connections import Timeouts, lazy_pool
 from schema.reads import Reads
 from topics.producer import ResilientProducer
@@ -82,7 +84,7 @@ async def application(settings: Settings) -> AsyncIterator[web.Application]:
         )
         app[CONTEXT] = context
         measure(app)
-        for part in (operating, pages, requests, request_stream, holds, slots):
+        for part in (operating, pages, requests, request_stream, holds, slots, webhooks):
             app.add_routes(part.routes())
         try:
             yield app
@@ -161,6 +163,8 @@ def _context(
         limits=limits,
         rate_limits=RateLimits(policies_of(settings.rate_limits)),
         availability=availability,
+        payments=PaymentInbox(publisher, catalogue, gateway_key(secret)),
+        webhook_secrets=webhook_secrets(settings),
     )
 
 
