@@ -35,7 +35,7 @@ class Slots:
             "slot_id": resource_id,
             "version": version,
             **msgspec.structs.asdict(counters),
-            **msgspec.structs.asdict(settings),
+            **msgspec.to_builtins(settings),
         }
 
     def resource_path(self, resource_id: str) -> str:
