@@ -74,7 +74,11 @@ class Shop(Till):
         """Return what is recorded of an order, in its order: provider, what was said, and what it came to."""
         async with self.site.database() as database:
             rows = await database.fetch(
-                "select provider, report, effect from payment_events where order_id = $1 order by decided_at", order_id
+                """
+                select e.provider, e.report, e.effect from payment_events e left join requests r using (request_id)
+                where e.order_id = $1 order by r.record_offset
+                """,
+                order_id,
             )
         return [(row["provider"], row["report"], row["effect"]) for row in rows]
 
