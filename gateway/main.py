@@ -11,7 +11,19 @@ from aiohttp import web
 from redis.asyncio import Redis
 
 from firmhold.settings import Settings
-from gateway import holds, operating, orders, pages, products, publishing, request_stream, requests, slots, webhooks
+from gateway import (
+    demo_provider,
+    holds,
+    operating,
+    orders,
+    pages,
+    products,
+    publishing,
+    request_stream,
+    requests,
+    slots,
+    webhooks,
+)
 from gateway.answers import Answers, KindOfAnswers
 from gateway.availability import Availability
 from gateway.cache import CacheBounds
@@ -86,6 +98,8 @@ async def application(settings: Settings) -> AsyncIterator[web.Application]:
         measure(app)
         for part in (operating, pages, requests, request_stream, holds, orders, slots, products, webhooks):
             app.add_routes(part.routes())
+        if settings.demo_provider:
+            app.add_routes(demo_provider.routes())
         try:
             yield app
         finally:

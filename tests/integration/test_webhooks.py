@@ -14,7 +14,7 @@ from aiokafka import ConsumerRecord
 
 from tests import provider
 from tests.installation import ALICE_KEY, eventually, installation
-from tests.integration.expectations import check_members, fresh, headers_of
+from tests.integration.expectations import check_members, fresh, headers_of, silence
 from tests.provider import OLD_SECRET, STRIPE_PATH, STRIPE_SECRET, Webhook, intent, stripe_event, webhook
 from tests.servers import Urls
 from tests.till import SHOP, Till
@@ -306,3 +306,42 @@ async def test_what_the_gateway_signs_is_told_as_the_providers(shop: Shop) -> No
         events.ORDER_PAID,
     ]
     assert STRIPE_SECRET.decode() not in str(caused)
+
+
+async def test_e46_no_answer_before_kafka_has_it(shop: Shop) -> None:
+    """A broker that says nothing: 503 with Retry-After, for what is of use and what is not; then elsewhere 200.
+
+    Seen to fail (200) when the answer does not wait for the acknowledgement.
+    """
+    _, order_id = await shop.order()
+    hooks = [
+        webhook(order_id),
+        Webhook(provider.STANDARD_PATH, b"of no use"),
+        stripe_event("payment_intent.succeeded", intent(order_id, 500)),
+        stripe_event("charge.dispute.created", {}),
+    ]
+    async with silence() as silent:
+        more = {"FIRMHOLD_KAFKA": silent.address, "FIRMHOLD_PUBLISH_TIMEOUT_SECONDS": "0.5"}
+        mute = await shop.site.start_gateway(until="healthz", **more)
+        for hook in hooks * 2:
+            status, body, response = await provider.send(shop.session, mute, hook)
+            assert status == 503
+            check_members(body, 503, body["type"].rpartition("/")[2])
+            assert body["retry"] == "same_key"
+            assert int(response.headers["Retry-After"]) >= 1
+    await shop.takes(*hooks)
+    assert await shop.status(order_id) is OrderStatus.PAID
+
+
+async def test_the_demo_provider(shop: Shop) -> None:
+    """It pays an order through the real webhook, and says what that answered. It is off unless it is turned on."""
+    _, order_id = await shop.order()
+    url = await shop.site.start_gateway(FIRMHOLD_DEMO_PROVIDER="true")
+    async with shop.session.post(f"{url}/demo/payments", json={"order_id": order_id}) as response:
+        assert (response.status, (await response.json())["webhook_answer"]) == (200, {"message": "ok"})
+    await shop.stands(order_id, OrderStatus.PAID)
+    async with shop.session.post(f"{url}/demo/payments", json={"order_id": 7, "status": "stolen"}) as response:
+        faults = (await response.json(content_type=None))["errors"]
+        assert (response.status, [it["pointer"] for it in faults]) == (422, ["/order_id", "/status"])
+    async with shop.session.post(f"{shop.urls[0]}/demo/payments", json={"order_id": order_id}) as response:
+        assert response.status == 404
