@@ -123,8 +123,7 @@ class ProductBody(ResourceBody):
     payment_seconds: Seconds | None = None
 
     def _fields(self) -> dict[str, Any]:
-        fields = super()._fields()
-        return {**fields, "capacity": fields.pop("stock")}
+        return {"capacity" if name == "stock" else name: value for name, value in super()._fields().items()}
 
 
 B = TypeVar("B", bound=Body)
