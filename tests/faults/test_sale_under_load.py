@@ -7,7 +7,7 @@ import asyncio
 import random
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,7 +37,7 @@ class Sale:
     """What the buyers share."""
 
     session: aiohttp.ClientSession
-    urls: list[str]
+    urls: Sequence[str]
     provider: UnrulyProvider
     orders: list[str] = field(default_factory=list)
     done: Counter[str] = field(default_factory=Counter)
@@ -110,7 +110,7 @@ class Sale:
 @asynccontextmanager
 async def sale_of(site: Installation) -> AsyncIterator[Sale]:
     """Open a sale on two gateways."""
-    urls = [await site.start_gateway(), await site.start_gateway()]
+    urls = await asyncio.gather(site.start_gateway(), site.start_gateway())
     headers = {"Authorization": f"Bearer {ALICE_KEY}"}
     connector = aiohttp.TCPConnector(limit=0)
     async with (
