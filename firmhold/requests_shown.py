@@ -21,12 +21,12 @@ class NoSuchIdError(ValueError):
     """What was asked for is the id of nothing that is kept; the message says what may be asked for."""
 
 
-class _Named(msgspec.Struct):
+class _Named(msgspec.Struct, frozen=True):
     id: str | None = None
     order_id: str | None = None
 
 
-class _Told(msgspec.Struct):
+class _Told(msgspec.Struct, frozen=True):
     """What an event tells of: the order that it names, directly or by a hold or a payment."""
 
     order: _Named = _Named()
