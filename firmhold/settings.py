@@ -127,7 +127,9 @@ class Settings(BaseSettings):
 
     expiries_max: Annotated[
         PositiveInt,
-        Field(description="Holds that one transaction expires at most; the sweeper comes again for the rest"),
+        Field(
+            description="Holds that one transaction expires at most; more are expired in several, one after the other"
+        ),
     ] = 5_000
     parked_payment_seconds: Annotated[
         PositiveInt,

@@ -55,6 +55,7 @@ class Decided:
     claim_id: str
     owns_claim: bool
     events: str
+    step_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,10 @@ class Transaction:
         return {ResourceKey(row["kind"], row["resource_id"]): resource_of(row) for row in rows}
 
     async def clock_and_decided(self, claims: Sequence[Claim]) -> tuple[datetime, list[Decided]]:
-        """Return Postgres's clock, and what is decided of these claims: by this request, or by another of the same key."""
+        """Return Postgres's clock, and what is decided of these claims: by this request, or by another of the same key.
+
+        And the steps that were taken for these requests, in their order.
+        """
         rows = await self._connection.fetch(
             queries.READ_CLOCK_AND_DECIDED,
             [claim.request_id for claim in claims],
@@ -110,7 +114,7 @@ class Transaction:
             [claim.claim_id for claim in claims],
         )
         found = [
-            Decided(row["request_id"], row["source"], row["claim_id"], row["owns_claim"], row["events"])
+            Decided(row["request_id"], row["source"], row["claim_id"], row["owns_claim"], row["events"], row["step_of"])
             for row in rows
             if row["request_id"] is not None
         ]
@@ -209,6 +213,7 @@ class Transaction:
             [request.decided_at for request in requests],
             [request.partition for request in requests],
             [request.offset for request in requests],
+            [request.step_of for request in requests],
         )
         written = await self._connection.fetch(queries.WRITE_REQUESTS, *columns)
         _all_written(len(written), requests, "requests")

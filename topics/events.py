@@ -211,7 +211,8 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     """An event as the request that caused it keeps it, to be sent again word for word.
 
     `record` names the command's record that was decided, `{partition}/{offset}`: who sent it knows by this that the answer
-    is to his own record and not to an earlier one with the same claim.
+    is to his own record and not to an earlier one with the same claim. `request_id` is there where the event's id does not
+    begin with it, because it derives from what the event is about.
     """
 
     type: str
@@ -221,6 +222,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     time: datetime
     record: str
     data: msgspec.Raw
+    request_id: str | msgspec.UnsetType = msgspec.UNSET
 
 
 _encoder = msgspec.json.Encoder()
@@ -256,8 +258,8 @@ def request_id_of(headers: Mapping[str, str]) -> str:
 def headers_of(event: Stored, resource_id: str, request_id: str, command_id: str, traceparent: str | None) -> Headers:
     """Return the record headers of an event; the same for its first sending and each later one."""
     extensions = {"causationid": command_id, "sequence": f"{event.version:0{_SEQUENCE_DIGITS}d}"}
-    if event.id.rpartition("/")[0] != request_id:  # it derives from what the event is about
-        extensions["requestid"] = request_id
+    if isinstance(event.request_id, str):
+        extensions["requestid"] = event.request_id
     if event.answers:
         extensions["correlationid"] = request_id
         extensions["commandrecord"] = event.record

@@ -1,14 +1,14 @@
 """Apply a batch of commands in one Postgres transaction: lock, read, let the core decide, write. It decides nothing itself."""
 
 import traceback
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence, Sized
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from schema.faults import is_culprit
 from schema.rows import Hold, Resource, ResourceKey
-from schema.store import Claim, RacedError, ResourceWrite, Transaction, Writes
+from schema.store import Claim, Decided, RacedError, ResourceWrite, Transaction, Writes
 from topics import commands as commands_
 from topics.identifiers import hold_id_of, order_id_of, request_id_of
 from topics.signatures import account_of
@@ -17,6 +17,7 @@ from workers.core.decide import PARKING
 from workers.core.kinds.registry import KINDS
 from workers.core.state import State
 from workers.crash_points import CrashPoint, Reached
+from workers.steps import CrowdedError, crowd_of, step_of, with_steps
 
 RERUNS_MAX = 10
 EXPIRIES_LEAST = 100
@@ -44,8 +45,10 @@ class Applied:
 @dataclass(frozen=True, slots=True)
 class _Read:
     decided_at: datetime
+    decided: list[Decided]
     known: Known
     states: dict[ResourceKey, State]
+    due_max: int
 
 
 class CoreError(Exception):
@@ -89,11 +92,31 @@ class Applier:
         return await self._apply_one_by_one(commands)
 
     async def _apply_together(self, commands: Sequence[Arrived]) -> Applied:
-        return await _unraced(lambda: self._in_transaction(commands))
+        while True:
+            try:
+                return await _unraced(lambda: self._in_transaction(commands))
+            except CrowdedError as crowded:
+                if len(commands) > 1:
+                    return await self._apply_in_parts(commands, crowded.crowd.place)
+                step = step_of(commands[0], crowded.crowd.steps + 1)
+            await self._take(step)
+
+    async def _take(self, step: Arrived) -> None:
+        await _unraced(lambda: self._in_transaction([step]))
+
+    async def _apply_in_parts(self, commands: Sequence[Arrived], place: int) -> Applied:
+        """Apply what is before the command at `place`, then that one alone, then the rest."""
+        parts = [commands[:place], commands[place : place + 1], commands[place + 1 :]]
+        applied = [await self._apply_together(part) for part in parts if part]
+        versions = {key: version for one in applied for key, version in one.versions.items()}
+        return Applied(tuple(outcome for one in applied for outcome in one.outcomes), versions)
 
     async def _in_transaction(self, commands: Sequence[Arrived]) -> BatchDecision:
         async with self._transaction() as transaction:
             read = await _read(transaction, commands, self._expiries_max)
+            crowd = crowd_of(commands, read.states, read.decided, read.decided_at, read.due_max)
+            if crowd is not None:
+                raise CrowdedError(crowd)
             with _the_core():
                 decision = decide_batch(
                     commands,
@@ -107,7 +130,7 @@ class Applier:
             await transaction.write(_writes(decision))
             self._reached(CrashPoint.IN_TRANSACTION)
         self._reached(CrashPoint.AFTER_COMMIT)
-        return decision
+        return with_steps(decision, read.decided)
 
     async def _apply_one_by_one(self, commands: Sequence[Arrived]) -> Applied:
         outcomes: list[Outcome] = []
@@ -151,7 +174,7 @@ class Applier:
                         detail=INTERNAL_ERROR_DETAIL,
                     )
                 await transaction.write(_writes(decision))
-            return decision
+            return with_steps(decision, read.decided)
 
         return await _unraced(refuse)
 
@@ -195,7 +218,8 @@ async def _read(transaction: Transaction, commands: Sequence[Arrived], expiries_
     )
     until = _until(resources, decided_at)
     pools, have_due_orders = await transaction.pools(keys, until) if resources else ({}, set())
-    holds = await _holds(transaction, commands, resources, until, expiries_max) if resources else {}
+    due_max = max(EXPIRIES_LEAST, expiries_max // max(1, len(resources)))
+    holds = await _holds(transaction, commands, resources, until, due_max) if resources else {}
     buyers = {
         (arrived.key, buyer)
         for arrived in commands
@@ -205,7 +229,7 @@ async def _read(transaction: Transaction, commands: Sequence[Arrived], expiries_
     states = {key: State(key, resources.get(key), pools.get(key, {})) for key in keys}
     for key, holds_of_resource in holds.items():
         states[key].add(holds_of_resource)
-    await _read_orders(transaction, commands, states, _Due(have_due_orders, until, expiries_max))
+    await _read_orders(transaction, commands, states, _Due(have_due_orders, until, due_max))
     await _read_refused(transaction, commands, states)
     for (key, buyer), holds_of_buyer in live.items():
         states[key].live_holds_of[buyer] = holds_of_buyer
@@ -213,7 +237,7 @@ async def _read(transaction: Transaction, commands: Sequence[Arrived], expiries_
         events={row.request_id: row.events for row in decided},
         owners={(row.source, row.claim_id): row.request_id for row in decided if row.owns_claim},
     )
-    return _Read(decided_at, await _know_payments(transaction, commands, known), states)
+    return _Read(decided_at, decided, await _know_payments(transaction, commands, known), states, due_max)
 
 
 async def _holds(
@@ -221,19 +245,15 @@ async def _holds(
     commands: Sequence[Arrived],
     resources: Mapping[ResourceKey, Resource],
     until: datetime,
-    expiries_max: int,
+    due_max: int,
 ) -> dict[ResourceKey, list[Hold]]:
     """Read what is due on any arrival of the batch, and the holds that its commands name or would place.
 
-    A resource may have a hundred thousand holds that ended at one instant: each batch expires its share of them, oldest
-    first, and the sweeper comes again until none is left. So a transaction stays short whatever ended.
+    A resource may have a hundred thousand holds that ended at one instant: a transaction expires so many at most, oldest
+    first, and stays short whatever ended. See `workers.steps` for what decides a command though more is due.
     """
     named = {hold_id for arrived in commands if (hold_id := _named(arrived)) is not None}
-    return await transaction.holds(list(resources), until, named, _share(expiries_max, resources))
-
-
-def _share(expiries_max: int, resources: Sized) -> int:
-    return max(EXPIRIES_LEAST, expiries_max // max(1, len(resources)))
+    return await transaction.holds(list(resources), until, named, due_max)
 
 
 def _until(resources: Mapping[ResourceKey, Resource], decided_at: datetime) -> datetime:
@@ -250,7 +270,7 @@ class _Due:
 
     keys: Collection[ResourceKey]
     until: datetime
-    expiries_max: int
+    due_max: int
 
 
 async def _read_orders(
@@ -261,7 +281,7 @@ async def _read_orders(
     keys = {arrived.key for arrived in commands if _named_order(arrived) is not None} | {*due.keys}
     if not keys:
         return
-    for key, row in await transaction.orders(keys, due.until, named, _share(due.expiries_max, states)):
+    for key, row in await transaction.orders(keys, due.until, named, due.due_max):
         states[key].add([row])
 
 

@@ -22,7 +22,7 @@ from workers.core.telling import Ask
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A command as it came from the log: whose claim it makes, and where it lies."""
+    """A command as it came from the log: whose claim it makes, and where it lies; or a step of such a command."""
 
     key: ResourceKey
     command: Command
@@ -35,6 +35,7 @@ class Arrived:
     partition: int
     offset: int
     expiry_time: datetime | None = None
+    step_of: str | None = None
 
     @property
     def claim(self) -> tuple[str, str]:
@@ -161,6 +162,7 @@ class _Batch:
                 decided_at=self.decided_at,
                 partition=arrived.partition,
                 offset=arrived.offset,
+                step_of=arrived.step_of,
             )
         )
         return stored
@@ -245,6 +247,7 @@ def _stored(arrived: Arrived, decision: Decision, decided_at: datetime) -> tuple
             time=decided_at,
             record=f"{arrived.partition}/{arrived.offset}",
             data=msgspec.Raw(events.encode_data(fact.data)),
+            request_id=msgspec.UNSET if fact.id is None else arrived.request_id,
         )
         for place, fact in enumerate(decision.facts)
     )
