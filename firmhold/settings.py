@@ -64,6 +64,23 @@ class Settings(BaseSettings):
         ),
     ] = SecretStr("")
     admin_key: Annotated[SecretStr, Field(description="Bearer key that may define resources")] = SecretStr("")
+    webhook_secret: Annotated[
+        SecretStr,
+        Field(
+            description="Secrets of payment webhooks by Standard Webhooks: `whsec_` and base64, several separated by spaces "
+            "while one is replaced; in local mode made and printed if none is set"
+        ),
+    ] = SecretStr("")
+    stripe_secret: Annotated[
+        SecretStr,
+        Field(description="Secrets of Stripe's webhooks, as Stripe shows them; several and none as above"),
+    ] = SecretStr("")
+    demo_provider: Annotated[
+        bool,
+        Field(
+            description="Whether `/demo/payments` plays a payment provider: for trying things out, never in production"
+        ),
+    ] = False
 
     redis_prefix: Annotated[str, Field(description="Put before each Redis key")] = "firmhold:"
     api_keys: Annotated[

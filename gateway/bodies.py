@@ -143,14 +143,19 @@ def read_reference(request: web.Request) -> str | None:
         raise invalid([Fault(detail, "")]) from fault
 
 
-async def read_body(request: web.Request, model: type[B]) -> B:
-    """Read and check the body of a request; no body at all is an empty object."""
+async def read_bytes(request: web.Request) -> bytes:
+    """Read the body of a request as it is."""
     try:
-        text = await request.read()
+        return await request.read()
     except web.HTTPRequestEntityTooLarge as fault:
         raise ProblemError(BODY_TOO_LARGE, f"a body has at most {request.client_max_size} bytes") from fault
     except web.RequestPayloadError as fault:
         raise ProblemError(MALFORMED_JSON, "the body is not encoded as its headers say") from fault
+
+
+async def read_body(request: web.Request, model: type[B]) -> B:
+    """Read and check the body of a request; no body at all is an empty object."""
+    text = await read_bytes(request)
     try:
         return model.model_validate_json(text.strip() or b"{}")
     except ValidationError as fault:

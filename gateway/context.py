@@ -12,11 +12,13 @@ from gateway.callers import Caller, Callers, Scope
 from gateway.event_reader import EventReader
 from gateway.idempotency import key_of
 from gateway.offsets import OffsetWatch
+from gateway.payment_inbox import PaymentInbox
 from gateway.prefer import Wait, wait_of
 from gateway.problems import MALFORMED_HEADER, ProblemError, Problems
 from gateway.rate_limits import RateLimits
 from gateway.submission import Submission, Submitter
 from gateway.waiters import Waiters
+from gateway.webhook_secrets import WebhookSecrets
 from schema.reads import Reads
 from topics import commands
 from topics.catalogue import Catalogue
@@ -53,6 +55,8 @@ class Context:
     limits: HttpLimits
     rate_limits: RateLimits
     availability: Mapping[str, Availability]
+    payments: PaymentInbox
+    webhook_secrets: WebhookSecrets
 
     def caller(self, request: web.Request) -> Caller:
         """Return who calls."""

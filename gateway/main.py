@@ -11,7 +11,19 @@ from aiohttp import web
 from redis.asyncio import Redis
 
 from firmhold.settings import Settings
-from gateway import holds, operating, orders, pages, products, publishing, request_stream, requests, slots
+from gateway import (
+    demo_provider,
+    holds,
+    operating,
+    orders,
+    pages,
+    products,
+    publishing,
+    request_stream,
+    requests,
+    slots,
+    webhooks,
+)
 from gateway.answers import Answers, KindOfAnswers
 from gateway.availability import Availability
 from gateway.cache import CacheBounds
@@ -22,6 +34,7 @@ from gateway.http_server import Runner
 from gateway.limiting import limit_writes
 from gateway.measuring import count_answers, measure
 from gateway.offsets import OffsetWatch
+from gateway.payment_inbox import PaymentInbox
 from gateway.problems import BODY_TOO_LARGE, INTERNAL, METHOD_NOT_ALLOWED, UNKNOWN_PATH, ProblemError, Problems
 from gateway.publishing import Publisher
 from gateway.rate_limits import RateLimits, policies_of
@@ -29,6 +42,7 @@ from gateway.redis_cache import RedisCache
 from gateway.resting_cache import RestingCache
 from gateway.submission import Bounds, Submitter
 from gateway.waiters import Waiters
+from gateway.webhook_secrets import webhook_secrets
 from schema.connections import Timeouts, lazy_pool
 from schema.reads import Reads
 from topics.producer import ResilientProducer
@@ -82,8 +96,10 @@ async def application(settings: Settings) -> AsyncIterator[web.Application]:
         )
         app[CONTEXT] = context
         measure(app)
-        for part in (operating, pages, requests, request_stream, holds, orders, slots, products):
+        for part in (operating, pages, requests, request_stream, holds, orders, slots, products, webhooks):
             app.add_routes(part.routes())
+        if settings.demo_provider:
+            app.add_routes(demo_provider.routes())
         try:
             yield app
         finally:
@@ -163,6 +179,8 @@ def _context(
         limits=limits,
         rate_limits=RateLimits(policies_of(settings.rate_limits)),
         availability=availability,
+        payments=PaymentInbox(publisher, catalogue, gateway_key(secret)),
+        webhook_secrets=webhook_secrets(settings),
     )
 
 

@@ -40,6 +40,7 @@ KEY_MISSING = Kind("idempotency_key_missing", "This call needs an Idempotency-Ke
 KEY_MALFORMED = Kind("idempotency_key_malformed", "The Idempotency-Key cannot be read", 400, Retry.NEW_KEY)
 INVALID = Kind("invalid_request", "Some fields are not valid", 422, Retry.NEW_KEY)
 UNAUTHENTICATED = Kind("unauthenticated", "The bearer key is missing or not known", 401, Retry.SAME_KEY)
+BAD_SIGNATURE = Kind("bad_signature", "The webhook is not signed as its provider would", 401, Retry.NEVER)
 INSUFFICIENT_SCOPE = Kind("insufficient_scope", "This key may not do that", 403, Retry.NEVER)
 UNKNOWN_PATH = Kind("unknown_path", "There is nothing here", 404, Retry.NEVER)
 UNKNOWN_REQUEST = Kind("unknown_request", "There is no such request", 404, Retry.NEVER)
@@ -59,6 +60,7 @@ _OF_HTTP = (
     KEY_MALFORMED,
     INVALID,
     UNAUTHENTICATED,
+    BAD_SIGNATURE,
     INSUFFICIENT_SCOPE,
     UNKNOWN_PATH,
     UNKNOWN_REQUEST,

@@ -100,6 +100,23 @@ async def test_define_many(alice: Client, running: Installation, tmp_path: Path)
     assert (await alice.call("GET", f"/slots/{name}-1")).body["title"] == "A room"
 
 
+async def test_define_products(alice: Client, running: Installation) -> None:
+    """From NDJSON and CSV, where a name of digits stays a text; what a product lacks is told with its line."""
+    name = uuid.uuid4().hex[:8]
+    lines = (
+        f'{{"kind": "product", "id": "{name}-1", "stock": 5, "price": 12900, "currency": "EUR", "name": "Runner"}}',
+        f'{{"kind": "product", "id": "{name}-2", "stock": 5, "currency": "EUR"}}',
+    )
+    done = await define(running, "-", "\n".join(lines))
+    assert done.returncode == 1
+    assert f"product {name}-1: defined" in done.stdout
+    assert re.search(rf"line 2: product {name}-2: /price: .*422", done.stderr), done.stderr
+    csv = await define(running, "-", f"kind,id,stock,price,currency,name\nproduct,{name}-3,7,500,EUR,501\n")
+    assert csv.returncode == 0, csv.stderr
+    shown = (await alice.call("GET", "/api/products", params={"ids": f"{name}-1,{name}-2,{name}-3"})).body
+    assert [(one["name"], one["price"], one["stock"]) for one in shown] == [("Runner", 12900, 5), ("501", 500, 7)]
+
+
 async def define(running: Installation, file: str, text: str = "") -> "subprocess.CompletedProcess[str]":
     """Run `firmhold define`."""
     environment = {**running.environment, "FIRMHOLD_URL": running.gateway_url}
