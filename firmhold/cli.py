@@ -186,6 +186,14 @@ def settings() -> None:
 
 
 @app.command()
+def metrics() -> None:
+    """Show every metric of gateway and worker, and what to conclude from it, as a Markdown table."""
+    from firmhold.metrics import metrics_table  # noqa: PLC0415 - only this command needs it
+
+    sys.stdout.write(metrics_table())
+
+
+@app.command()
 def doctor(
     *,
     timeout_seconds: Annotated[float, typer.Option(help="How long each of the three may take to answer.")] = 5.0,

@@ -81,7 +81,7 @@ async def application(settings: Settings) -> AsyncIterator[web.Application]:
             middlewares=[count_answers, limit_writes, _tell_problems], client_max_size=settings.body_bytes_max
         )
         app[CONTEXT] = context
-        measure(app)
+        measure(app, producer)
         for part in (operating, pages, requests, request_stream, holds, slots):
             app.add_routes(part.routes())
         try:

@@ -16,6 +16,7 @@ from workers.core.batch import Arrived, BatchDecision, Known, Outcome, decide_ba
 from workers.core.kinds.registry import KINDS
 from workers.core.state import State
 from workers.crash_points import CrashPoint, Reached
+from workers.steps import Step, Steps
 
 RERUNS_MAX = 10
 EXPIRIES_LEAST = 100
@@ -67,6 +68,7 @@ class Applier:
         self._request_retention = request_retention
         self._culprits: dict[str, Culprit] = {}
         self._expiries_max = expiries_max
+        self.steps = Steps()
         self._reached = reached
 
     async def apply(self, commands: Sequence[Arrived]) -> Applied:
@@ -86,8 +88,10 @@ class Applier:
         return await _unraced(lambda: self._in_transaction(commands))
 
     async def _in_transaction(self, commands: Sequence[Arrived]) -> BatchDecision:
+        laps = self.steps.begin()
         async with self._transaction() as transaction:
             read = await _read(transaction, commands, self._expiries_max)
+            laps.end(Step.READ)
             with _the_core():
                 decision = decide_batch(
                     commands,
@@ -97,8 +101,10 @@ class Applier:
                     decided_at=read.decided_at,
                     request_retention=self._request_retention,
                 )
+            laps.end(Step.DECIDE)
             await transaction.write(_writes(decision))
             self._reached(CrashPoint.IN_TRANSACTION)
+        laps.end(Step.COMMIT)
         self._reached(CrashPoint.AFTER_COMMIT)
         return decision
 

@@ -7,23 +7,24 @@ place, however long that takes; what is not understood is raised, and the worker
 
 import asyncio
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 
-from firmhold import metrics
 from schema.faults import is_transient
 from topics.commands import DefineResource
 from topics.producer import SendAll
 from workers.applying import Applied, Applier
 from workers.backoff import backoff
+from workers.counting import Counts
 from workers.crash_points import CrashPoint, Reached
 from workers.emitting import Emitter
 from workers.invalidation import Invalidator
-from workers.reading import Forwarded, Incoming, Item, Ordered, Reader, Rejected
+from workers.reading import Incoming, Item, Ordered, Reader
+from workers.steps import Step
 
 _log = structlog.get_logger(__name__)
 _HOUR_SECONDS = 3600.0
@@ -77,20 +78,6 @@ class Batch:
     applied: Applied
 
 
-@dataclass(slots=True)
-class Counts:
-    """What the pipeline did, for logs and metrics."""
-
-    batches: int = 0
-    commands: int = 0
-    repeated: int = 0
-    rejected: int = 0
-    forwarded: int = 0
-    retries: int = 0
-    outcomes: Counter[tuple[str, ...]] = field(default_factory=Counter)
-    last_progress: float = field(default_factory=time.monotonic)
-
-
 class Pipeline:
     """Decides what comes in, in order; see the module."""
 
@@ -112,6 +99,7 @@ class Pipeline:
         self._emitter = emitter
         self._send_all = send_all
         self._limits = limits
+        self.steps = applier.steps
         self._reached = reached
         self._inbox: asyncio.Queue[Read] = asyncio.Queue(limits.inbox_events_max)
         self._inbox_bytes = 0
@@ -144,20 +132,6 @@ class Pipeline:
     def last_progress(self) -> float:
         """Return when (time.monotonic) there last was nothing to do, or something got done."""
         return time.monotonic() if self._inbox.empty() and self._unfinished == 0 else self.counts.last_progress
-
-    def readings(self) -> Mapping[metrics.Metric, Callable[[], metrics.Reading]]:
-        """Return how what was done here is read."""
-        counts = self.counts
-        return {
-            metrics.OUTCOMES: lambda: counts.outcomes,
-            metrics.REPEATED: lambda: counts.repeated,
-            metrics.BATCHES: lambda: counts.batches,
-            metrics.RETRIES: lambda: counts.retries,
-            metrics.DEAD_LETTERS: lambda: counts.rejected,
-            metrics.FORWARDED: lambda: counts.forwarded,
-            metrics.SKIPPED_INVALIDATIONS: lambda: self._invalidator.skipped,
-            metrics.STALLED: lambda: max(0.0, time.monotonic() - self.last_progress()),
-        }
 
     async def run(self) -> None:
         """Work until `drain`; raises what is not understood."""
@@ -253,9 +227,12 @@ class Pipeline:
             self._decided.task_done()
 
     async def _emit(self, batch: Batch) -> None:
+        laps = self.steps.begin()
         await self._invalidator.invalidate(batch.applied.versions, _kinds_defined(batch.items))
+        laps.end(Step.INVALIDATE)
         self._reached(CrashPoint.AFTER_INVALIDATION)
         await self._send_all(self._emitter.records(batch.items, batch.applied))
+        laps.end(Step.EMIT)
         self._reached(CrashPoint.AFTER_EVENTS)
         self._reached(CrashPoint.BEFORE_ACK)
         for delivery in batch.deliveries:
@@ -264,12 +241,7 @@ class Pipeline:
         self.counts.last_progress = time.monotonic()
 
     def _count(self, items: Sequence[Item], applied: Applied) -> None:
-        self.counts.batches += 1
-        self.counts.commands += len(applied.outcomes)
-        self.counts.outcomes.update((outcome.label(),) for outcome in applied.outcomes if not outcome.repeated)
-        self.counts.repeated += sum(outcome.repeated for outcome in applied.outcomes)
-        self.counts.forwarded += sum(isinstance(item, Forwarded) for item in items)
-        self.counts.rejected += sum(isinstance(item, Rejected) for item in items)
+        self.counts.count(items, applied)
         for culprit in applied.culprits:
             _log.error("a command made the worker fail", request_id=culprit.arrived.request_id, fault=culprit.traceback)
             self._culprits_at.append(time.monotonic())

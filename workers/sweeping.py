@@ -54,6 +54,7 @@ class Sweeper:
         self._signing_key = signing_key
         self._sweep = sweep
         self._sent_at: dict[ResourceKey, float] = {}
+        self._looked_at = time.monotonic()
         self.published = 0
 
     @property
@@ -61,11 +62,16 @@ class Sweeper:
         """Tell whether it sweeps at all."""
         return self._sweep.pause_seconds > 0
 
+    def age_seconds(self) -> float | None:
+        """Return how long ago the last look ended (at first: this began), or None if it does not sweep."""
+        return time.monotonic() - self._looked_at if self.is_on else None
+
     async def run(self) -> None:
         """Sweep until cancelled; a server that does not answer only makes it late."""
         while self.is_on:
             try:
                 await self.sweep_once()
+                self._looked_at = time.monotonic()
             except Exception as fault:
                 if not is_transient(fault):
                     raise
