@@ -71,30 +71,32 @@ class Counts:
         if applied.outcomes:
             self.batch_size.observe(len(applied.outcomes))
         self._count_outcomes(applied.outcomes)
+        if len(items) > len(applied.outcomes):
+            self._count_others(items)
+        for culprit in applied.culprits:
+            self.dead_letters[(culprit.arrived.key.kind, Reason.INTERNAL_ERROR.value)] += 1
+
+    def _count_outcomes(self, outcomes: Sequence[Outcome]) -> None:
+        decided = [outcome for outcome in outcomes if not outcome.repeated]
+        self.repeated.update((outcome.arrived.key.kind,) for outcome in outcomes if outcome.repeated)
+        self.outcomes.update([(outcome.arrived.key.kind, outcome.label()) for outcome in decided])
+        seconds: defaultdict[str, list[float]] = defaultdict(list)
+        for outcome in decided:
+            if outcome.events:
+                took = outcome.events[0].time - outcome.arrived.appended_at
+                seconds[outcome.arrived.key.kind].append(took.total_seconds())
+            elif outcome.events is None:
+                self.dead_letters[(outcome.arrived.key.kind, Reason.TOO_OLD.value)] += 1
+        for kind, of_kind in seconds.items():
+            self.decision_seconds[(kind,)].observe_all(of_kind)
+            self.clock_difference.note(min(of_kind), time.monotonic())
+
+    def _count_others(self, items: Iterable[Item]) -> None:
         for item in items:
             if isinstance(item, Forwarded):
                 self.forwarded[(item.incoming.kind,)] += 1
             elif isinstance(item, Rejected):
                 self._count_rejected(item)
-        for culprit in applied.culprits:
-            self.dead_letters[(culprit.arrived.key.kind, Reason.INTERNAL_ERROR.value)] += 1
-
-    def _count_outcomes(self, outcomes: Iterable[Outcome]) -> None:
-        shortest = float("inf")
-        for outcome in outcomes:
-            kind = outcome.arrived.key.kind
-            if outcome.repeated:
-                self.repeated[(kind,)] += 1
-                continue
-            self.outcomes[(kind, outcome.label())] += 1
-            if outcome.events is None:
-                self.dead_letters[(kind, Reason.TOO_OLD.value)] += 1
-            elif outcome.events:
-                seconds = (outcome.events[0].time - outcome.arrived.appended_at).total_seconds()
-                self.decision_seconds[(kind,)].observe(max(0.0, seconds))
-                shortest = min(shortest, seconds)
-        if shortest < float("inf"):
-            self.clock_difference.note(shortest, time.monotonic())
 
     def _count_rejected(self, item: Rejected) -> None:
         if item.reason is None:

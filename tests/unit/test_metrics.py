@@ -3,6 +3,8 @@
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from firmhold import metrics
 from firmhold.exposition import Exposition, Histogram
@@ -69,6 +71,20 @@ def test_a_histogram_counts_up_to_its_bounds() -> None:
         ("firmhold_x_count", "4.0"),
         ("firmhold_x_sum", "20002.25"),
     ]
+
+
+@given(st.lists(st.sampled_from([-1.0, 0.0, 0.0005, 0.001, 0.0011, 0.5, 14.0, 15.0, 16.0])))
+def test_many_at_once_are_counted_as_one_by_one(values: list[float]) -> None:
+    """But for what is below 0: a sum that shrinks would look like a restart.
+
+    Fails if the values at a bound are counted above it, or if the last bucket is left out.
+    """
+    together, apart = Histogram(metrics.DECISION_SECONDS), Histogram(metrics.DECISION_SECONDS)
+    together.observe_all(values)
+    for value in values:
+        apart.observe(max(0.0, value))
+    assert together.buckets() == apart.buckets()
+    assert together.sum == pytest.approx(apart.sum)
 
 
 @pytest.mark.parametrize(("now", "least"), [(59.0, 1.0), (61.0, 1.0), (119.0, 1.0), (121.0, None), (500.0, None)])

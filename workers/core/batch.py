@@ -66,8 +66,7 @@ class Outcome:
         """Name what became of it in a word: the event that answered it, or the reason of the refusal."""
         if self.events is None:
             return "too_old"
-        answer = next((event.type for event in self.events if event.answers), "unanswered")
-        return self.reason or answer
+        return self.reason or next((event.type for event in self.events if event.answers), "unanswered")
 
 
 @dataclass(frozen=True, slots=True)
