@@ -80,6 +80,7 @@ def _run_process(coroutine: Coroutine[None, None, None]) -> None:
         else:
             _tell(failure)
             code = failure.exit_code
+    logs.close()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

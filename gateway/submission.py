@@ -92,6 +92,7 @@ class Submitter:
         asked = request_id(kind, command.resource_id, source, submission.key, fingerprint)
         began = asyncio.get_running_loop().time()
         deadline = began + submission.wait.seconds
+        structlog.contextvars.bind_contextvars(request_id=asked, kind=kind, resource=command.resource_id)
         with self._waiters.waiting_for(asked) as waiter:
             acknowledgement = await self._publish(submission, asked)
             if waiter is None or submission.wait.seconds <= 0:

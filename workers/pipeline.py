@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -20,14 +20,16 @@ from topics.producer import SendAll
 from workers.applying import Applied, Applier
 from workers.backoff import backoff
 from workers.counting import Counts
+from workers.core.batch import Arrived
 from workers.crash_points import CrashPoint, Reached
 from workers.emitting import Emitter
 from workers.invalidation import Invalidator
-from workers.reading import Incoming, Item, Ordered, Reader
+from workers.reading import FORBIDDEN, Incoming, Item, Ordered, Reader, Rejected
 from workers.steps import Step
 
 _log = structlog.get_logger(__name__)
 _HOUR_SECONDS = 3600.0
+_KEY_CHARACTERS_MAX = 64
 
 
 class Delivery(Protocol):
@@ -198,7 +200,7 @@ class Pipeline:
                     raise
                 self.counts.retries += 1
                 pause = next(pauses)
-                _log.warning("batch is tried again", commands=len(reads), pause_seconds=pause, fault=repr(fault))
+                _log.warning("batch is tried again", pause_seconds=pause, fault=repr(fault), **_summary(reads))
                 if await self._stopped_within(pause):
                     return False
             else:
@@ -242,13 +244,41 @@ class Pipeline:
 
     def _count(self, items: Sequence[Item], applied: Applied) -> None:
         self.counts.count(items, applied)
+        for item in items:
+            if isinstance(item, Rejected):
+                _tell_rejected(item)
         for culprit in applied.culprits:
-            _log.error("a command made the worker fail", request_id=culprit.arrived.request_id, fault=culprit.traceback)
+            _log.error("a command made the worker fail", fault=culprit.traceback, **_named(culprit.arrived))
             self._culprits_at.append(time.monotonic())
         while self._culprits_at and self._culprits_at[0] < time.monotonic() - _HOUR_SECONDS:
             self._culprits_at.popleft()
         if self._has_too_many_culprits():
             self.stop()  # what is decided is told first; then `run` raises
+
+
+def _named(arrived: Arrived) -> dict[str, str]:
+    """Return how logs name a command."""
+    return {"request_id": arrived.request_id, "kind": arrived.key.kind, "resource": arrived.key.resource_id}
+
+
+def _summary(reads: Sequence[Read]) -> dict[str, Any]:
+    """Return how logs name a batch: its size, and its first command; a batch of one is named as a whole."""
+    commands = [item.arrived for read in reads for item in read.items if isinstance(item, Ordered)]
+    return {"commands": len(commands), **(_named(commands[0]) if commands else {})}
+
+
+def _tell_rejected(item: Rejected) -> None:
+    """Say where the record lies. Nothing of its value: a stranger's may have anything in it."""
+    incoming = item.incoming
+    _log.warning(
+        "a record is not decided",
+        reason=FORBIDDEN if item.reason is None else item.reason.value,
+        kind=incoming.kind,
+        resource=(incoming.key or b"").decode("utf-8", "replace")[:_KEY_CHARACTERS_MAX],
+        topic=incoming.topic,
+        partition=incoming.partition,
+        offset=incoming.offset,
+    )
 
 
 def _kinds_defined(items: Sequence[Item]) -> set[str]:
