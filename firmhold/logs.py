@@ -59,7 +59,9 @@ def _renderers(*, is_json: bool) -> Sequence[structlog.typing.Processor]:
     if is_json:
         return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     # Not the console's own way with tracebacks: it shows local variables, and so secrets.
-    return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+    return [
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+    ]
 
 
 class Handler(logging.StreamHandler[TextIO]):

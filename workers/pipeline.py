@@ -19,8 +19,8 @@ from topics.commands import DefineResource
 from topics.producer import SendAll
 from workers.applying import Applied, Applier
 from workers.backoff import backoff
-from workers.counting import Counts
 from workers.core.batch import Arrived
+from workers.counting import Counts
 from workers.crash_points import CrashPoint, Reached
 from workers.emitting import Emitter
 from workers.invalidation import Invalidator
