@@ -68,7 +68,7 @@ def build(ground: Path) -> Path:
         elif step.instruction == "RUN":
             command = step.text.replace(HOME, str(home)).replace("python -m", f"{sys.executable} -m")
             done = subprocess.run(
-                ["sh", "-c", command], cwd=context, capture_output=True, text=True, timeout=300, check=False
+                ["/bin/sh", "-c", command], cwd=context, capture_output=True, text=True, timeout=300, check=False
             )
             assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return home
