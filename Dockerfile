@@ -5,7 +5,7 @@ FROM python:3.11.14-slim-trixie AS build
 WORKDIR /build
 RUN python -m venv --without-pip /opt/firmhold
 COPY requirements-image.lock ./
-RUN python -m pip --python /opt/firmhold/bin/python install --disable-pip-version-check --no-cache-dir --no-input \
+RUN python -m pip --python /opt/firmhold/bin/python install --disable-pip-version-check --no-input \
     --no-deps --require-hashes --only-binary :all: -r requirements-image.lock
 COPY pyproject.toml LICENSE ./
 COPY topics topics
@@ -13,7 +13,7 @@ COPY schema schema
 COPY workers workers
 COPY gateway gateway
 COPY firmhold firmhold
-RUN python -m pip --python /opt/firmhold/bin/python install --disable-pip-version-check --no-cache-dir --no-input \
+RUN python -m pip --python /opt/firmhold/bin/python install --disable-pip-version-check --no-input \
     --no-deps --no-index --no-build-isolation .
 
 FROM python:3.11.14-slim-trixie

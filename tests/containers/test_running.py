@@ -62,13 +62,11 @@ class Container:
     @contextmanager
     def running(self) -> Iterator["subprocess.Popen[bytes]"]:
         """Run it for the length of the block; ends it if that has not happened by then."""
-        process = subprocess.Popen(
-            [*self._entry, *self.service["command"]],
-            env=self.environment,
-            cwd=self.place,
-            stdout=(self.place / "output").open("wb"),
-            stderr=subprocess.STDOUT,
-        )
+        command = [*self._entry, *self.service["command"]]
+        with (self.place / "output").open("wb") as output:
+            process = subprocess.Popen(
+                command, env=self.environment, cwd=self.place, stdout=output, stderr=subprocess.STDOUT
+            )
         try:
             yield process
         finally:

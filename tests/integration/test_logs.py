@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 import pytest_asyncio
 
 from tests.installation import Installation, Process, eventually, free_port, installation
@@ -112,10 +113,8 @@ async def run_tools(running: Installation) -> dict[str, str]:
     tries = {
         "doctor, nobody there": (("doctor",), f"postgresql://me:{WRONG}@{nobody}/none"),
         "doctor, not let in": (("doctor",), url),
-        "doctor": (("doctor",), running.postgres),
         "migrate, nobody there": (("migrate",), f"postgresql://me:{WRONG}@{nobody}/none"),
         "migrate, not let in": (("migrate",), url),
-        "audit, not let in": (("audit",), url),
         "a password that is no part of a URL": (("doctor",), f"postgresql://me:12/{WRONG}@{nobody}/none"),
         "a port that is none": (("migrate",), f"postgresql://me@host:{WRONG}/none"),
         "worker, no URL": (("worker",), f"host=db password={WRONG}"),
@@ -142,6 +141,7 @@ def lines_of(process: Process) -> list[dict[str, Any]]:
     return [json.loads(line) for line in process.output().splitlines()]
 
 
+@pytest.mark.timeout(300)  # some twenty processes, one or two cores
 async def test_no_secret_is_in_any_output(running: Installation, servers: Urls) -> None:
     """Of gateways, workers and tools, whatever goes wrong; and a failure says which request it was about.
 
