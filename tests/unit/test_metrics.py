@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +33,29 @@ def test_bounds_are_those_of_a_histogram() -> None:
 def test_the_page_of_metrics_is_up_to_date() -> None:
     """Written by `firmhold metrics > docs/metrics.md`."""
     assert (CHECKOUT / "docs" / "metrics.md").read_text() == metrics.metrics_table()
+
+
+def test_alerts_are_about_metrics_that_there_are() -> None:
+    """Each name of a rule is one that Prometheus stores, each label one that the metric has.
+
+    Fails on a misspelt metric, a counter without _total, or a label that its metric does not have.
+    """
+    stored: dict[str, Metric] = {}
+    for metric in ALL:
+        ends = ("_bucket", "_sum", "_count") if metric.type is Type.HISTOGRAM else ("",)
+        stored |= {metrics.shown_name(metric) + end: metric for end in ends}
+    groups = yaml.safe_load((CHECKOUT / "docs" / "alerts.yml").read_text())["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    assert len(rules) == len({rule["alert"] for rule in rules}) > 5
+    for rule in rules:
+        assert rule.keys() <= {"alert", "expr", "for", "labels", "annotations"}
+        assert rule["annotations"]["summary"].endswith(".")
+        used = re.findall(r"firmhold_\w+", rule["expr"])
+        assert used
+        assert [name for name in used if name not in stored] == []
+        labels = {label for name in used for label in (*stored[name].labels, "le")}
+        asked = re.findall(r"[{,]\s*(\w+)\s*[!=]", rule["expr"]) + re.findall(r"by \(([\w, ]+)\)", rule["expr"])
+        assert {label.strip() for text in asked for label in text.split(",")} <= labels
 
 
 def test_readings_are_written_as_they_are_at_the_time() -> None:
