@@ -194,7 +194,7 @@ def test_the_probes_of_the_servers_tell_life_from_death(servers: Urls, tmp_path:
     postgres, redis = urlsplit(servers.postgres), urlsplit(servers.redis)
     _, *ready = DOCUMENT["services"]["postgres"]["healthcheck"]["test"]
     _, ping = DOCUMENT["services"]["redis"]["healthcheck"]["test"]
-    environment = {"PATH": f"{POSTGRES}:/usr/bin:/bin"}
+    environment = {"PATH": f"{POSTGRES}:/usr/bin:/bin", "REDISCLI_AUTH": str(redis.password)}
     for ports, is_alive in (((postgres.port, redis.port), True), ((free_port(), free_port()), False)):
         asked = run([*ready, f"--port={ports[0]}"], environment, tmp_path)
         assert (asked.returncode == 0) == is_alive
