@@ -20,8 +20,8 @@ GATEWAY, WORKER = "gateway", "worker"
 
 # Up to 10 ms in small steps: an idle system answers within them. Then to 15 s, where holds are refused for a backlog.
 LATENCY_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
-# A step of a batch takes a fraction of a millisecond for a lone command; Postgres ends each transaction after 15 s.
-STEP_SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0)
+# A stage of a batch takes a fraction of a millisecond for a lone command; Postgres ends each transaction after 15 s.
+STAGE_SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0)
 # Up to FIRMHOLD_BATCH_COMMANDS_MAX, 500 by default.
 BATCH_COMMANDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 500, 1_000)
 
@@ -137,7 +137,7 @@ DECISION_SECONDS = Metric(
     Type.HISTOGRAM,
     (WORKER,),
     "From a command's arrival in the log (Kafka's clock) to its decision (Postgres's clock), repeats left out. Slow with "
-    "small batches: Postgres is slow, see firmhold_step_seconds; slow with large ones: start more workers.",
+    "small batches: Postgres is slow, see firmhold_stage_seconds; slow with large ones: start more workers.",
     ("kind",),
     LATENCY_SECONDS,
 )
@@ -149,14 +149,14 @@ BATCH_SIZE = Metric(
     "(FIRMHOLD_BATCH_COMMANDS_MAX): start more workers.",
     bounds=BATCH_COMMANDS,
 )
-STEP = Metric(
-    "firmhold_step_seconds",
+STAGE = Metric(
+    "firmhold_stage_seconds",
     Type.HISTOGRAM,
     (WORKER,),
-    "The steps of a batch. read (locks included) or commit slow: Postgres, or another worker holds the rows; decide slow: "
+    "The stages of a batch. read (locks included) or commit slow: Postgres, or another worker holds the rows; decide slow: "
     "this machine's processor; invalidate slow: Redis; emit slow: Kafka.",
-    ("step",),
-    STEP_SECONDS,
+    ("stage",),
+    STAGE_SECONDS,
 )
 INBOX = Metric(
     "firmhold_inbox_records",

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +12,7 @@ from aiohttp import web
 
 from firmhold.exposition import Histogram
 from firmhold.metrics import OUTCOME_SECONDS
-from gateway.answers import Answers, Rendered, hold_token, token_hash
+from gateway.answers import Answers, Rendered, Style, hold_token, token_hash
 from gateway.callers import Caller
 from gateway.patience import within
 from gateway.prefer import Wait
@@ -41,7 +41,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A command to be given: whose, under which key, and how long its caller waits."""
+    """A command to be given: whose, under which key, how long its caller waits, and how he is shown what it made."""
 
     kind: str
     command: commands.Command
@@ -49,6 +49,7 @@ class Submission:
     key: str
     wait: Wait
     traceparent: str | None = None
+    style: Style | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,8 @@ class Submitter:
             return self._accepted(asked, submission)
         self.outcome_seconds[(kind,)].observe(asyncio.get_running_loop().time() - began)
         rendered = self._answers.of_event(asked, answer.type, answer.data)
+        if submission.style is not None and not rendered.is_refusal:
+            rendered = replace(rendered, body=submission.style(rendered.body))
         return _response(rendered, submission.wait, replayed=_is_replay(answer, acknowledgement))
 
     async def outcome(self, asked: str, source: str, waiter: Waiter, deadline: float) -> Answer | None:

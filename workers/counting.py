@@ -83,7 +83,8 @@ class Counts:
         seconds: defaultdict[str, list[float]] = defaultdict(list)
         for outcome in decided:
             if outcome.events:
-                took = outcome.events[0].time - outcome.arrived.appended_at
+                # The last event is the command's own; before it may be those of the steps that were taken for it.
+                took = outcome.events[-1].time - outcome.arrived.appended_at
                 seconds[outcome.arrived.key.kind].append(took.total_seconds())
             elif outcome.events is None:
                 self.dead_letters[(outcome.arrived.key.kind, Reason.TOO_OLD.value)] += 1

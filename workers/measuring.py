@@ -33,7 +33,7 @@ def readings(parts: Parts) -> Readings:
         metrics.REPEATED: lambda: counts.repeated,
         metrics.DECISION_SECONDS: lambda: counts.decision_seconds,
         metrics.BATCH_SIZE: lambda: counts.batch_size,
-        metrics.STEP: lambda: pipeline.steps.seconds,
+        metrics.STAGE: lambda: pipeline.stages.seconds,
         metrics.INBOX: pipeline.waiting,
         metrics.PARTITIONS: lambda: parts.assignment.partitions,
         metrics.RETRIES: lambda: counts.retries,

@@ -25,7 +25,7 @@ from workers.crash_points import CrashPoint, Reached
 from workers.emitting import Emitter
 from workers.invalidation import Invalidator
 from workers.reading import FORBIDDEN, Incoming, Item, Ordered, Reader, Rejected
-from workers.steps import Step
+from workers.stages import Stage
 
 _log = structlog.get_logger(__name__)
 _HOUR_SECONDS = 3600.0
@@ -101,7 +101,7 @@ class Pipeline:
         self._emitter = emitter
         self._send_all = send_all
         self._limits = limits
-        self.steps = applier.steps
+        self.stages = applier.stages
         self._reached = reached
         self._inbox: asyncio.Queue[Read] = asyncio.Queue(limits.inbox_events_max)
         self._inbox_bytes = 0
@@ -229,12 +229,12 @@ class Pipeline:
             self._decided.task_done()
 
     async def _emit(self, batch: Batch) -> None:
-        laps = self.steps.begin()
+        laps = self.stages.begin()
         await self._invalidator.invalidate(batch.applied.versions, _kinds_defined(batch.items))
-        laps.end(Step.INVALIDATE)
+        laps.end(Stage.INVALIDATE)
         self._reached(CrashPoint.AFTER_INVALIDATION)
         await self._send_all(self._emitter.records(batch.items, batch.applied))
-        laps.end(Step.EMIT)
+        laps.end(Stage.EMIT)
         self._reached(CrashPoint.AFTER_EVENTS)
         self._reached(CrashPoint.BEFORE_ACK)
         for delivery in batch.deliveries:

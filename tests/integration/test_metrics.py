@@ -89,7 +89,7 @@ async def story(servers: Urls, postgres_url: str, tmp_path: Path) -> AsyncIterat
 
 
 async def decided(story: Story) -> None:
-    """Give commands of all fates: by kind and outcome, repeated, in a batch, within its steps."""
+    """Give commands of all fates: by kind and outcome, repeated, in a batch, within its stages."""
     slot = fresh()
     assert (await story.alice.define(slot, 1)).status == 201
     for key, status in (("a", 201), ("b", 409), ("a", 201)):
@@ -101,8 +101,8 @@ async def decided(story: Story) -> None:
     assert told["firmhold_commands_repeated_total slot"] == 1
     assert told["firmhold_batch_commands_sum"] == told["firmhold_batch_commands_count"] == 4
     assert told["firmhold_decision_seconds_count slot"] == 3
-    for step in ("read", "decide", "commit", "invalidate", "emit"):
-        assert told[f"firmhold_step_seconds_count {step}"] == 4
+    for stage in ("read", "decide", "commit", "invalidate", "emit"):
+        assert told[f"firmhold_stage_seconds_count {stage}"] == 4
     assert -5 < told["firmhold_clock_difference_seconds"] < 5
     assert told["firmhold_partitions_assigned"] == 3 * PARTITIONS
     at_gateway = await story.gateway()
@@ -193,7 +193,7 @@ async def down(story: Story) -> None:
 async def test_each_metric_moves_when_that_happens_which_it_is_about(story: Story) -> None:
     """Gateways and workers tell what the list says that they tell, no more, and all of it but a few moved.
 
-    Seen to fail when the lag is read from events instead of committed offsets, when a step is not measured, when
+    Seen to fail when the lag is read from events instead of committed offsets, when a stage is not measured, when
     a sample of the cache is counted at the wrong source, and with a metric of the list that nobody reads.
     """
     for chapter in (decided, expired, read, strange, purged, down):
