@@ -82,6 +82,7 @@ def _run_process(coroutine: Coroutine[None, None, None]) -> None:
         else:
             _tell(failure)
             code = failure.exit_code
+    logs.close()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
@@ -185,6 +186,14 @@ def settings() -> None:
     from firmhold.settings_table import settings_table  # noqa: PLC0415 - only this command needs it
 
     sys.stdout.write(settings_table())
+
+
+@app.command()
+def metrics() -> None:
+    """Show every metric of gateway and worker, and what to conclude from it, as a Markdown table."""
+    from firmhold.metrics import metrics_table  # noqa: PLC0415 - only this command needs it
+
+    sys.stdout.write(metrics_table())
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 import secrets
 from typing import Annotated, Literal, Self
 
@@ -22,6 +23,7 @@ from topics.signatures import (
 
 SIGNING_SECRET_BYTES_MIN = 16
 _SCHEMES = {"postgres": ("postgresql://", "postgres://"), "redis": ("redis://", "rediss://", "unix://")}
+_HOSTS = re.compile(r"((\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)(:\d+)?(,|$))*")
 _SIGNING_KEYS = "FIRMHOLD_SIGNING_KEYS"
 
 
@@ -258,6 +260,13 @@ class Settings(BaseSettings):
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Least level that is logged")
     ] = "INFO"
+    log_repeats_max: Annotated[
+        PositiveInt,
+        Field(description="Lines of one message that are logged within FIRMHOLD_LOG_REPEAT_SECONDS at most"),
+    ] = 5
+    log_repeat_seconds: Annotated[
+        PositiveFloat, Field(description="After how long it is told how many lines were left out")
+    ] = 10.0
 
     @field_validator("host", "url", "kafka")
     @classmethod
@@ -274,6 +283,10 @@ class Settings(BaseSettings):
         schemes = _SCHEMES[info.field_name or ""]
         if not url.get_secret_value().startswith(schemes):
             message = f"must be a URL that begins with {' or '.join(schemes)}"
+            raise ValueError(message)
+        hosts = url.get_secret_value().partition("://")[2].partition("/")[0].rpartition("@")[2]
+        if not _HOSTS.fullmatch(hosts):
+            message = "must have a port that is a number; / : @ ? # in a password are written as %2F %3A %40 %3F %23"
             raise ValueError(message)
         return url
 

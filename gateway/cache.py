@@ -6,9 +6,11 @@ only if no write that was answered before the asking makes it old, and where the
 
 import asyncio
 import uuid
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum
 from functools import partial
 from typing import NamedTuple
 
@@ -34,6 +36,16 @@ class Value:
 
 
 ABSENT = Value(0, b"")
+
+
+class Source(Enum):
+    """Where a value came from; docs/metrics.md says what to conclude."""
+
+    HIT = "hit"
+    SHARED = "shared"
+    LOADED = "loaded"
+    STALE = "stale"
+    BYPASSED = "bypassed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +88,7 @@ class Cache:
         self._bounds = bounds
         self._clock_seconds = clock_seconds
         self._pause = pause
+        self.reads: Counter[Source] = Counter()
         self._looks: Gathering[str, Seen | None] = Gathering(
             self._look, readings_max=_ASKS_AT_ONCE, keys_max=bounds.names_max
         )
@@ -97,6 +110,7 @@ class Cache:
                 missing.append(Wanted(name, version_least))
             else:
                 found[name] = _value(entry)
+        self.reads[Source.HIT] += len(found)
         if missing:
             found |= {wanted.name: value for wanted, value in (await self._loads.ask(missing)).items()}
         return found
@@ -126,6 +140,7 @@ class Cache:
             await self._load_with_locks(untold, told)
         if untold:
             values = await self._read_source(_names(untold))
+            self.reads[Source.BYPASSED] += len(untold)
             for one in list(untold):
                 told(one, values.get(one.name, ABSENT))
 
@@ -137,6 +152,7 @@ class Cache:
             locked = await self._store.lock(_names(untold), owner, self._bounds.lock_ms)
             for one in list(untold):
                 if (entry := locked.seen[one.name].fresh(one.version_least)) is not None:
+                    self.reads[Source.SHARED] += 1
                     tell(one, _value(entry))
             if locked.taken:
                 await self._load_locked(locked, owner, untold, tell)
@@ -147,6 +163,7 @@ class Cache:
             await self._pause(self._bounds.poll_ms / 1000)
         for one in list(untold):
             if (entry := locked.seen[one.name].stale(one.version_least)) is not None:
+                self.reads[Source.STALE] += 1
                 tell(one, _value(entry))
 
     async def _load_locked(
@@ -169,6 +186,7 @@ class Cache:
         entries = {name: self._entry(values.get(name, ABSENT), locked.seen[name].now_ms) for name in names}
         with suppress(CacheUnavailableError):  # what was read is right all the same
             await release(entries)
+        self.reads[Source.LOADED] += len(missing)
         for one in missing:
             tell(one, values.get(one.name, ABSENT))
 

@@ -5,11 +5,14 @@ aiohttp has no public way to say how: private names of its 3.14 are used here, a
 
 from typing import Any
 
+import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.context import CONTEXT
 from gateway.problems import INTERNAL, MALFORMED_HTTP, ProblemError, Problems
 
+_log = structlog.get_logger(__name__)
 _INTERNAL_SERVER_ERROR = 500
 
 
@@ -49,8 +52,17 @@ class _Handler(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Log as aiohttp does, and answer with a problem; the connection is closed."""
-        super().handle_error(request, status, exc, message)
+        """Log as aiohttp does, and answer with a problem; the connection is closed.
+
+        What is no HTTP is not logged with its exception, which quotes it: an Authorization header, say.
+        """
+        if isinstance(exc, HttpProcessingError):
+            _log.info("a request is no HTTP", fault=type(exc).__name__, remote=request.remote)
+        else:
+            self.log_exception("Error handling request from %s", request.remote, exc_info=exc)
+        if request.writer.output_size > 0:
+            raise ConnectionError("a part of the answer is sent already")
+        del message  # aiohttp's words; the answer has our own
         if status >= _INTERNAL_SERVER_ERROR:
             error = ProblemError(INTERNAL, "the fault is ours and was logged")
         else:

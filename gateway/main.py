@@ -95,7 +95,7 @@ async def application(settings: Settings) -> AsyncIterator[web.Application]:
             middlewares=[count_answers, limit_writes, _tell_problems], client_max_size=settings.body_bytes_max
         )
         app[CONTEXT] = context
-        measure(app)
+        measure(app, producer)
         for part in (operating, pages, requests, request_stream, holds, orders, slots, products, webhooks):
             app.add_routes(part.routes())
         if settings.demo_provider:
@@ -220,6 +220,8 @@ async def _tell_problems(request: web.Request, handler: Handler) -> web.StreamRe
     except Exception:  # noqa: BLE001 - whatever it is, the client gets a problem and we a log line
         _log.exception("a request failed", method=request.method, path=request.path)
         return problems.response(ProblemError(INTERNAL, "the fault is ours and was logged"), request.path)
+    finally:
+        structlog.contextvars.clear_contextvars()  # the next request of this connection comes in the same task
 
 
 def _problem_of(fault: web.HTTPException) -> ProblemError:

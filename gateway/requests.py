@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import structlog
 from aiohttp import web
 
 from gateway.bodies import invalid
@@ -44,6 +45,7 @@ def place_of(request: web.Request) -> RoutedId:
     place = parse(asked, REQUEST)
     if place is None or place.kind not in KINDS:
         raise unknown(asked)
+    structlog.contextvars.bind_contextvars(request_id=asked, kind=place.kind, resource=place.resource_id)
     return place
 
 

@@ -1,6 +1,7 @@
 """Publish a command and answer with its outcome, as long as the client wants to wait for it."""
 
 import asyncio
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,6 +10,8 @@ import msgspec
 import structlog
 from aiohttp import web
 
+from firmhold.exposition import Histogram
+from firmhold.metrics import OUTCOME_SECONDS
 from gateway.answers import Answers, Rendered, Style, hold_token, token_hash
 from gateway.callers import Caller
 from gateway.patience import within
@@ -81,13 +84,16 @@ class Submitter:
         self._reads = reads
         self._answers = answers
         self._bounds = bounds
+        self.outcome_seconds: defaultdict[tuple[str, ...], Histogram] = defaultdict(_outcome_seconds)
 
     async def submit(self, submission: Submission) -> web.Response:
         """Publish, wait as long as is wanted, and answer: with the outcome, or 202 and where to look for it."""
         kind, command, source = submission.kind, submission.command, submission.caller.source
         fingerprint = commands.fingerprint(kind, command)
         asked = request_id(kind, command.resource_id, source, submission.key, fingerprint)
-        deadline = asyncio.get_running_loop().time() + submission.wait.seconds
+        began = asyncio.get_running_loop().time()
+        deadline = began + submission.wait.seconds
+        structlog.contextvars.bind_contextvars(request_id=asked, kind=kind, resource=command.resource_id)
         with self._waiters.waiting_for(asked) as waiter:
             acknowledgement = await self._publish(submission, asked)
             if waiter is None or submission.wait.seconds <= 0:
@@ -95,6 +101,7 @@ class Submitter:
             answer = await self.outcome(asked, source, waiter, deadline)
         if answer is None:
             return self._accepted(asked, submission)
+        self.outcome_seconds[(kind,)].observe(asyncio.get_running_loop().time() - began)
         rendered = self._answers.of_event(asked, answer.type, answer.data)
         if submission.style is not None and not rendered.is_refusal:
             rendered = replace(rendered, body=submission.style(rendered.body))
@@ -171,6 +178,10 @@ class Submitter:
         if reference is not None:
             body["client_reference"] = reference
         return _with_preference(json_response(body, status=_ACCEPTED, headers=headers), submission.wait)
+
+
+def _outcome_seconds() -> Histogram:
+    return Histogram(OUTCOME_SECONDS)
 
 
 def _not_taken(fault: NotTakenError, asked: str) -> ProblemError:

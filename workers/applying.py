@@ -17,6 +17,7 @@ from workers.core.decide import PARKING
 from workers.core.kinds.registry import KINDS
 from workers.core.state import State
 from workers.crash_points import CrashPoint, Reached
+from workers.stages import Stage, Stages
 from workers.steps import CrowdedError, crowd_of, step_of, with_steps
 
 RERUNS_MAX = 10
@@ -75,6 +76,7 @@ class Applier:
         self._request_retention = request_retention
         self._culprits: dict[str, Culprit] = {}
         self._expiries_max = expiries_max
+        self.stages = Stages()
         self._reached = reached
         self._parking = parking
 
@@ -112,11 +114,13 @@ class Applier:
         return Applied(tuple(outcome for one in applied for outcome in one.outcomes), versions)
 
     async def _in_transaction(self, commands: Sequence[Arrived]) -> BatchDecision:
+        laps = self.stages.begin()
         async with self._transaction() as transaction:
             read = await _read(transaction, commands, self._expiries_max)
             crowd = crowd_of(commands, read.states, read.decided, read.decided_at, read.due_max)
             if crowd is not None:
                 raise CrowdedError(crowd)
+            laps.end(Stage.READ)
             with _the_core():
                 decision = decide_batch(
                     commands,
@@ -127,8 +131,10 @@ class Applier:
                     request_retention=self._request_retention,
                     parking=self._parking,
                 )
+            laps.end(Stage.DECIDE)
             await transaction.write(_writes(decision))
             self._reached(CrashPoint.IN_TRANSACTION)
+        laps.end(Stage.COMMIT)
         self._reached(CrashPoint.AFTER_COMMIT)
         return with_steps(decision, read.decided)
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from firmhold.metrics import CONTENT_TYPE, Exposition
+from firmhold.exposition import CONTENT_TYPE, Exposition
 
 
 @asynccontextmanager

@@ -18,6 +18,7 @@ from topics.commands import Expire
 from topics.producer import Record, SendAll
 from topics.record import command_record
 from topics.signatures import WORKER_SOURCE_PREFIX, SigningKey
+from workers.counting import now
 
 _log = structlog.get_logger(__name__)
 SOURCE = f"{WORKER_SOURCE_PREFIX}sweeper"
@@ -59,6 +60,7 @@ class Sweeper:
         self._sweep = sweep
         self._new_id = new_id
         self._sent_at: dict[ResourceKey, float] = {}
+        self._looked_at = now()
         self.published = 0
 
     @property
@@ -66,11 +68,16 @@ class Sweeper:
         """Tell whether it sweeps at all."""
         return self._sweep.pause_seconds > 0
 
+    def age_seconds(self) -> float | None:
+        """Return how long ago the last look ended (at first: this began), or None if it does not sweep."""
+        return now() - self._looked_at if self.is_on else None
+
     async def run(self) -> None:
         """Sweep until cancelled; a server that does not answer only makes it late."""
         while self.is_on:
             try:
                 await self.sweep_once()
+                self._looked_at = now()
             except Exception as fault:
                 if not is_transient(fault):
                     raise
@@ -79,14 +86,14 @@ class Sweeper:
 
     async def sweep_once(self) -> None:
         """Publish an Expire for each resource of ours with holds whose time is over, unless one is on its way."""
-        now = asyncio.get_running_loop().time()
+        at = now()
         due = [key for key in await self._due_resources(self._sweep.resources_max) if self._is_ours(key)]
-        self._sent_at = {key: at for key, at in self._sent_at.items() if now - at < self._sweep.again_seconds}
+        self._sent_at = {key: sent_at for key, sent_at in self._sent_at.items() if at - sent_at < self._sweep.again_seconds}
         asked = [key for key in due if key not in self._sent_at]
         if not asked:
             return
         await self._send_all([self._record(key) for key in asked])
-        self._sent_at |= dict.fromkeys(asked, now)
+        self._sent_at |= dict.fromkeys(asked, at)
         self.published += len(asked)
 
     def _record(self, key: ResourceKey) -> Record:

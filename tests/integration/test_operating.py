@@ -75,9 +75,9 @@ async def test_metrics_tell_what_happened(alice: Client, running: Installation) 
     async with running.client(url=f"http://127.0.0.1:{port[1]}") as client:
         text = await page(client, "/metrics")
     told = values(text)
-    assert told['firmhold_commands_total{outcome="hold.placed"}'] >= 1
-    assert told['firmhold_commands_total{outcome="sold_out"}'] >= 1
-    assert told["firmhold_batches_total"] >= 1
+    assert told['firmhold_commands_total{kind="slot",outcome="hold.placed"}'] >= 1
+    assert told['firmhold_commands_total{kind="slot",outcome="sold_out"}'] >= 1
+    assert told["firmhold_batch_commands_count"] >= 1
 
 
 async def test_define_many(alice: Client, running: Installation, tmp_path: Path) -> None:
