@@ -224,7 +224,7 @@ async def _read(transaction: Transaction, commands: Sequence[Arrived], expiries_
         raise RacedError(message)
     until = _until(resources, decided_at)
     pools, have_due_orders = await transaction.pools(keys, until) if resources else ({}, set())
-    due_max = max(EXPIRIES_LEAST, expiries_max // max(1, len(resources)))
+    due_max = max(min(EXPIRIES_LEAST, expiries_max), expiries_max // max(1, len(resources)))
     holds = await _holds(transaction, commands, resources, until, due_max) if resources else {}
     buyers = {
         (arrived.key, buyer)

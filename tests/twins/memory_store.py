@@ -126,19 +126,16 @@ class _Session:
         if query in _WRITES:
             _WRITES[query](server.tables, self._changes, values)
             return []
-        match query:
-            case queries.LOCK_RESOURCES:
-                return await self._lock_resources(values)
-            case queries.WRITE_REQUESTS:
-                return await self._insert_requests(values)
-            case queries.WRITE_RESOURCES:
-                return await self._write_resources(values)
-            case queries.WRITE_PAYMENTS:
-                return await self._write_payments(values)
-            case queries.WRITE_PAYMENT_EVENTS:
-                return await self._insert_payment_events(values)
-            case _:
-                raise AssertionError(f"the twin does not know this statement: {query}")
+        waiting = {
+            queries.LOCK_RESOURCES: self._lock_resources,
+            queries.WRITE_REQUESTS: self._insert_requests,
+            queries.WRITE_RESOURCES: self._write_resources,
+            queries.WRITE_PAYMENTS: self._write_payments,
+            queries.WRITE_PAYMENT_EVENTS: self._insert_payment_events,
+        }
+        if query not in waiting:
+            raise AssertionError(f"the twin does not know this statement: {query}")
+        return await waiting[query](values)
 
     async def _lock_resources(self, values: Sequence[Any]) -> list[Row]:
         """Lock what exists, in id order; the rows are read when they are ours."""
