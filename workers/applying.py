@@ -117,9 +117,11 @@ class Applier:
             crowd = crowd_of(commands, read.states, read.decided, read.decided_at, read.due_max)
             if crowd is not None:
                 raise CrowdedError(crowd)
+            # A step comes too late if its command was decided meanwhile: nobody would tell of it any more.
+            wanted = [arrived for arrived in commands if arrived.step_of not in read.known.events]
             with _the_core():
                 decision = decide_batch(
-                    commands,
+                    wanted,
                     states=read.states,
                     known=read.known,
                     kinds=KINDS,
@@ -214,7 +216,12 @@ async def _read(transaction: Transaction, commands: Sequence[Arrived], expiries_
     keys = touched(commands)
     resources = await transaction.lock(keys)
     decided_at, decided = await transaction.clock_and_decided(
-        [Claim(arrived.source, arrived.claim_id, arrived.request_id) for arrived in commands]
+        [
+            Claim(arrived.source, arrived.claim_id, request_id)
+            for arrived in commands
+            for request_id in (arrived.request_id, arrived.step_of)
+            if request_id is not None
+        ]
     )
     missing = [key for key in keys if key not in resources]
     if missing and decided and await transaction.lock(missing):
