@@ -121,9 +121,11 @@ class Applier:
             if crowd is not None:
                 raise CrowdedError(crowd)
             laps.end(Stage.READ)
+            # A step comes too late if its command was decided meanwhile: nobody would tell of it any more.
+            wanted = [arrived for arrived in commands if arrived.step_of not in read.known.events]
             with _the_core():
                 decision = decide_batch(
-                    commands,
+                    wanted,
                     states=read.states,
                     known=read.known,
                     kinds=KINDS,
@@ -220,7 +222,12 @@ async def _read(transaction: Transaction, commands: Sequence[Arrived], expiries_
     keys = touched(commands)
     resources = await transaction.lock(keys)
     decided_at, decided = await transaction.clock_and_decided(
-        [Claim(arrived.source, arrived.claim_id, arrived.request_id) for arrived in commands]
+        [
+            Claim(arrived.source, arrived.claim_id, request_id)
+            for arrived in commands
+            for request_id in (arrived.request_id, arrived.step_of)
+            if request_id is not None
+        ]
     )
     missing = [key for key in keys if key not in resources]
     if missing and decided and await transaction.lock(missing):
@@ -230,7 +237,7 @@ async def _read(transaction: Transaction, commands: Sequence[Arrived], expiries_
         raise RacedError(message)
     until = _until(resources, decided_at)
     pools, have_due_orders = await transaction.pools(keys, until) if resources else ({}, set())
-    due_max = max(EXPIRIES_LEAST, expiries_max // max(1, len(resources)))
+    due_max = max(min(EXPIRIES_LEAST, expiries_max), expiries_max // max(1, len(resources)))
     holds = await _holds(transaction, commands, resources, until, due_max) if resources else {}
     buyers = {
         (arrived.key, buyer)

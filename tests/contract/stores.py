@@ -3,15 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import asyncpg
 
 from schema.reads import Reads
-from schema.rows import Hold, Pool, Request, Resource, ResourceKey
+from schema.rows import Hold, Order, Payment, PaymentEvent, Pool, Request, Resource, ResourceKey, UnitsAre
 from schema.store import Claim, ResourceWrite, Store, Transaction, Writes
+from topics.orders import OrderStatus, PaymentEffect, PaymentReport, PaymentStatus
 from topics.resources import Counters, HoldStatus, Settings
 
 LOCK_SECONDS = 2.5
@@ -54,6 +55,60 @@ def hold(name: str, *, expires_in: float = 60, status: HoldStatus = HoldStatus.H
     """Return a hold of two units."""
     expires_at = NOW + timedelta(seconds=expires_in)
     return Hold(name, "alice", None, buyer, None, status, 2, {"units": 2}, NOW, expires_at, expires_at)
+
+
+def order(name: str, *, due_in: float = 60, status: OrderStatus = OrderStatus.PENDING_PAYMENT) -> Order:
+    """Return an order of two units at 150; its hold is named after it."""
+    return Order(
+        order_id=name,
+        hold_id=f"hold of {name}",
+        account="alice",
+        token_hash=None,
+        client_reference=None,
+        status=status,
+        ended_by=None,
+        quantity=2,
+        units={"units": 2},
+        units_are=UnitsAre.HELD if status is OrderStatus.PENDING_PAYMENT else UnitsAre.TAKEN,
+        unit_price=150,
+        amount=300,
+        currency="EUR",
+        payment_due_at=NOW + timedelta(seconds=due_in),
+        placed_at=NOW,
+        updated_at=NOW,
+    )
+
+
+def payment(name: str, order_id: str, *, parked_for: float | None = None) -> Payment:
+    """Return a payment of 300, counted or parked."""
+    parked_until = None if parked_for is None else NOW + timedelta(seconds=parked_for)
+    return Payment("stripe", name, order_id, PaymentStatus.PAID, 300, "EUR", 0, False, parked_until, NOW)
+
+
+def payment_event(name: str, of: Payment) -> PaymentEvent:
+    """Return what a provider says of a payment."""
+    return PaymentEvent(
+        provider=of.provider,
+        event_id=name,
+        payment_id=of.payment_id,
+        order_id=of.order_id,
+        report=PaymentReport.PAID,
+        amount=of.amount,
+        currency=of.currency,
+        effect=PaymentEffect.COUNTED,
+        request_id="r1",
+        arrived_at=NOW,
+        decided_at=NOW,
+    )
+
+
+def sales(
+    orders: Sequence[tuple[ResourceKey, Order]] = (),
+    payments: Sequence[tuple[ResourceKey, Payment]] = (),
+    payment_events: Sequence[PaymentEvent] = (),
+) -> Writes:
+    """Return what a batch writes of orders and payments."""
+    return replace(writes(), orders=orders, payments=payments, payment_events=payment_events)
 
 
 def request(

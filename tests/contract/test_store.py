@@ -31,18 +31,19 @@ from topics.resources import Counters, HoldStatus
 async def test_what_is_written_is_read(store: Store) -> None:
     """Every column comes back as it went."""
     pool = Pool(capacity=5, held=2, taken=1, ceiling=5)
-    both = [hold("h1"), replace(hold("h2"), token_hash="t", buyer="ann", client_reference="c", units={}, ended_at=NOW)]
+    some = [hold("h1"), replace(hold("h2"), token_hash="t", buyer="ann", client_reference="c", units={}, ended_at=NOW)]
+    some += [replace(hold("h3"), status=HoldStatus.USED, unit_price=7, currency="EUR", order_id="o1")]
     await write(
         store,
-        writes([request("r1", "k1")], [write_of(AULA)], {(AULA, "units"): pool}, [(AULA, one) for one in both]),
+        writes([request("r1", "k1")], [write_of(AULA)], {(AULA, "units"): pool}, [(AULA, one) for one in some]),
     )
     async with store.transaction() as transaction:
         assert await transaction.lock([AULA, BAR]) == {AULA: resource()}
         _, decided = await transaction.clock_and_decided([Claim("gateway/alice", "k1", "r1")])
         assert [(row.request_id, row.owns_claim, row.events) for row in decided] == [("r1", True, request("r").events)]
-        assert await transaction.pools([AULA, BAR]) == {AULA: {"units": pool}}
-        found = await transaction.holds([AULA], NOW, ["h1", "h2", "h3"], 10)
-        assert sorted(found[AULA], key=lambda one: one.hold_id) == both
+        assert await transaction.pools([AULA, BAR], NOW) == ({AULA: {"units": pool}}, set())
+        found = await transaction.holds([AULA], NOW, ["h1", "h2", "h3", "h4"], 10)
+        assert sorted(found[AULA], key=lambda one: one.hold_id) == some
 
 
 async def test_a_hold_that_is_written_again_keeps_what_it_was_granted(store: Store) -> None:
@@ -119,6 +120,19 @@ async def test_holds_that_are_due_are_read_the_oldest_first_and_so_many(store: S
     assert {key: len(some) for key, some in every.items()} == {AULA: 4, BAR: 1}
 
 
+async def test_steps_are_read_with_the_request_that_they_were_taken_for(store: Store) -> None:
+    """In the order of their numbers, though it is not decided yet; not with another request that is asked for."""
+    steps = [replace(request(f"s{n}", f"r1/{n:06}"), source="worker/steps", step_of="r1") for n in (2, 10, 1)]
+    await write(store, writes([*steps, request("r2"), replace(request("s3"), step_of="r3")]))
+    async with store.transaction() as transaction:
+        claims = [Claim("gateway/alice", name, name) for name in ("r1", "r2")]
+        _, decided = await transaction.clock_and_decided(claims)
+        found = [(row.request_id, row.step_of) for row in decided]
+    assert [one for one in found if one[1] is not None] == [("s1", "r1"), ("s2", "r1"), ("s10", "r1")]
+    assert min(found) == ("r2", None)
+    assert len(found) == 4
+
+
 async def test_live_holds_of_buyers_are_counted(store: Store) -> None:
     """Those that are due included; who has none is not named."""
     await write(
@@ -178,8 +192,8 @@ async def test_the_clock_is_read_at_each_statement(store: Store) -> None:
 async def test_a_gateway_reads_what_is_due_as_free(server: Server) -> None:
     """And when the next hold ends, to the millisecond below; of what does not exist it reads nothing."""
     resource_ = replace(resource(), counters=Counters(5, 4, 0, 1, 0))
-    holds = [hold("h1", expires_in=-1), hold("h2"), hold("h3", expires_in=90)]
-    holds += [hold("h4", expires_in=30, status=HoldStatus.CONFIRMED)]
+    holds = [hold("h1", expires_in=-1), hold("h2", expires_in=600), hold("h3", expires_in=900)]
+    holds += [hold("h4", expires_in=300, status=HoldStatus.CONFIRMED)]
     await write(
         server.store(),
         writes(
@@ -193,7 +207,7 @@ async def test_a_gateway_reads_what_is_due_as_free(server: Server) -> None:
     assert (found["aula"].version, found["aula"].settings) == (1, SETTINGS)
     assert found["aula"].counters == Counters(5, 2, 0, 3, 0)
     assert found["aula"].expires_in_ms is not None
-    left_ms = (NOW + timedelta(seconds=60) - datetime.now(UTC)).total_seconds() * 1000
+    left_ms = (NOW + timedelta(seconds=600) - datetime.now(UTC)).total_seconds() * 1000
     assert left_ms - 1 <= found["aula"].expires_in_ms < left_ms + 5_000
     assert found["bar"].expires_in_ms is None
 

@@ -5,9 +5,10 @@ from the command log it takes from what was told and holds all else to it: when 
 requests with one key, on two partitions, was first.
 """
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -54,6 +55,7 @@ def audit(evidence: Evidence) -> Audit:
     heard = _listen(evidence, _unordered(commands), found)
     stored = {row["request_id"]: row for row in evidence.rows["requests"]}
     asked: dict[str, Asked] = {}
+    lying: dict[str, dict[tuple[int, int], Asked]] = defaultdict(dict)
     owners: dict[tuple[str, str], list[Asked]] = defaultdict(list)
     copies: dict[tuple[str, str], set[int]] = defaultdict(set)
     for it in commands:
@@ -61,6 +63,7 @@ def audit(evidence: Evidence) -> Audit:
             case Asked():
                 found.looked_at["commands"] += 1
                 copies[it.claim].add(it.partition)
+                lying[it.request_id].setdefault((it.partition, it.record.offset), it)
                 before = asked.get(it.request_id)
                 if before is None:
                     owners[it.claim].append(it)
@@ -74,8 +77,10 @@ def audit(evidence: Evidence) -> Audit:
             case Misplaced():
                 _audit_forwarded(evidence, it, found)
     _audit_dead_letters(evidence, commands, found)
+    steps = _steps(asked, lying, stored, found)
+    asked |= steps
     told = _by_request(heard, asked, found)
-    owning = _audit_claims(owners, copies, told, found)
+    owning = _audit_claims(owners, copies, told, found) | steps.keys()
     _audit_definitions(commands, asked, told, found)
     slots = _replay(evidence, asked, owning, told, found)
     found.require(stored.keys() <= asked.keys(), "a request is stored that nobody made")
@@ -89,6 +94,28 @@ def audit(evidence: Evidence) -> Audit:
 
 def _partition(row: Mapping[str, Any] | None) -> int | None:
     return None if row is None else row["topic_partition"]
+
+
+def _steps(
+    asked: Mapping[str, Asked],
+    lying: Mapping[str, Mapping[tuple[int, int], Asked]],
+    stored: Mapping[str, Mapping[str, Any]],
+    found: Audit,
+) -> dict[str, Asked]:
+    """Return the steps that are stored, each of a command that was made, where that lay when the step was taken."""
+    steps: dict[str, Asked] = {}
+    for request_id, it in asked.items():
+        number = 1
+        while (row := stored.get((step := it.step(number)).request_id)) is not None:
+            copy = lying[request_id].get((row["topic_partition"], row["record_offset"]), it)
+            steps[step.request_id] = copy.step(number)
+            found.require(row["step_of"] == request_id, f"{_name(it)}: step {number} is stored as of {row['step_of']}")
+            number += 1
+        found.looked_at["commands with several steps"] += number > 2
+    of_a_command = {request_id for request_id, row in stored.items() if row["step_of"] is not None}
+    found.require(of_a_command == steps.keys(), f"steps without their command: {sorted(of_a_command ^ steps.keys())}")
+    found.looked_at["steps"] += len(steps)
+    return steps
 
 
 def _unordered(commands: Sequence[Read]) -> set[str]:
@@ -260,22 +287,39 @@ def _replay(
         ):
             lying[it.command.resource_id][it.partition].append(it)
 
+    ended_at_once: Counter[tuple[str, datetime]] = Counter()
     for resource_id, partitions in lying.items():
         slot = slots[resource_id] = Slot(resource_id)
         for its in partitions.values():
-            its.sort(key=lambda it: (it.record.offset, it.part))
+            its.sort(key=lambda it: (it.record.offset, it.part, it.step_of is None, it.claim_id))
             times = [stored[it.request_id]["decided_at"] for it in its]
             found.require(times == sorted(times), f"{resource_id}: its commands were not decided in the log's order")
         for it in _in_turn(slot, partitions.values(), stored, told):
             decided_at = stored[it.request_id]["decided_at"]
-            expected = slot.answer(it, decided_at, owns_claim=it.request_id in owning)
+            said = told.get(it.request_id, [])
+            ended = {event.data.hold.id for event in said if event.type == events.HOLD_EXPIRED}
+            expected = slot.answer(it, decided_at, owns_claim=it.request_id in owning, ended=ended)
+            ended_at_once[resource_id, decided_at] += len(ended)
+            _audit_expiries(evidence, it, slot, (len(ended), ended_at_once[resource_id, decided_at]), found)
             if len(partitions) > 1:  # which of a refused hold and its confirmation was first, nobody tells
                 expected = [_as_not_found(one) for one in expected]
-            _compare(it, expected, told.get(it.request_id, []), found, as_not_found=len(partitions) > 1)
+            _compare(it, expected, said, found, as_not_found=len(partitions) > 1)
             found.require(
                 stored[it.request_id]["arrived_at"] == slot.arrived_at, f"{_name(it)}: stored with another arrival"
             )
     return slots
+
+
+def _audit_expiries(evidence: Evidence, it: Asked, slot: Slot, ended: tuple[int, int], found: Audit) -> None:
+    """Look at what a command ended, and with it its transaction: never more than it may, never less while more is due."""
+    by_it, at_once = ended
+    least, most = evidence.expiries
+    found.require(by_it <= most, f"{_name(it)} ended {by_it} holds at once, and may {most}")
+    left = [] if slot.arrived_at is None or slot.settings is None else slot.due(slot.arrived_at)
+    found.require(
+        not left or at_once >= least, f"{_name(it)} left {len(left)} holds that are over, and ended {at_once}"
+    )
+    found.looked_at["an Expire that left a part"] += bool(left)
 
 
 def _in_turn(
@@ -330,6 +374,8 @@ def _compare(it: Asked, expected: list[Told], told: list[Heard], found: Audit, *
             f"{_name(it)}: event {place} says {event.type} {said}, due was {type_name} {data}",
         )
         answers = place == len(expected) - 1 and type_name != "hold.expired"
+        cause = event.headers["ce_causationid"].decode()
+        found.require(cause == it.cause, f"event {event.id} comes from {cause!r}, due was {it.cause!r}")
         answered = event.headers.get("ce_correlationid", b"").decode()
         found.require(answered == (it.request_id if answers else ""), f"event {event.id} answers {answered!r}")
         record = event.headers.get("ce_commandrecord", b"").decode()

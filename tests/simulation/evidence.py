@@ -1,7 +1,7 @@
 """What the auditor is shown, and how it reads the command log by itself: of ours it imports the contract and nothing else."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from topics.identifiers import is_resource_id, request_id
 from topics.partitions import partition_of
 
 FORWARDED = "firmhold-forwarded"
+STEPS = "worker/steps"
 
 
 class Lying(Protocol):
@@ -67,7 +68,10 @@ class ListRead:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The topics of one kind, partition by partition, the final rows as plain columns, and what was read meanwhile."""
+    """The topics of one kind, partition by partition, the final rows as plain columns, and what was read meanwhile.
+
+    `expiries` are the least and the most that a transaction of any worker ends before it may leave the rest to the next.
+    """
 
     kind: str
     catalogue: Catalogue
@@ -76,14 +80,16 @@ class Evidence:
     events: Sequence[Lying]
     dead_letters: Sequence[Lying]
     rows: Mapping[str, Sequence[Mapping[str, Any]]]
+    expiries: tuple[int, int]
     reads: Sequence[SlotRead] = ()
     lists: Sequence[ListRead] = ()
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A command that is to be decided."""
+    """A command that is to be decided; or a step of one, taken for `step_of` before it was."""
 
+    kind: str
     request_id: str
     source: str
     claim_id: str
@@ -92,6 +98,27 @@ class Asked:
     wanted_until: datetime | None
     record: Lying
     part: int
+    step_of: "Asked | None" = None
+
+    @property
+    def cause(self) -> str:
+        """The claim that its events are said to come from."""
+        return self.claim_id if self.step_of is None else self.step_of.claim_id
+
+    def step(self, number: int) -> "Asked":
+        """Return a step that may have been taken for it, counted from 1: an `Expire` that came with it."""
+        command = commands.Expire(resource_id=self.command.resource_id)
+        kind, claim_id = self.kind, f"{self.request_id}/{number:06}"
+        print_of_command = commands.fingerprint(kind, command)
+        return replace(
+            self,
+            request_id=request_id(kind, command.resource_id, STEPS, claim_id, print_of_command),
+            source=STEPS,
+            claim_id=claim_id,
+            command=command,
+            wanted_until=None,
+            step_of=self,
+        )
 
     @property
     def claim(self) -> tuple[str, str]:
@@ -195,6 +222,7 @@ def _command(
         return TurnedAway("forbidden", record, part)
     fingerprint = commands.fingerprint(kind, command)
     return Asked(
+        kind=kind,
         request_id=request_id(kind, key, envelope.source, envelope.id, fingerprint),
         source=envelope.source,
         claim_id=envelope.id,

@@ -49,7 +49,7 @@ class Gateway:
         store = StoreOfGateway(site.cache, site.line("redis"))
         self._availability = Availability(
             KIND,
-            slots.availability,
+            slots.Slots().availability,
             Reads(cast("asyncpg.Pool", MemoryPool(site.postgres, site.line("postgres")))),
             store=RestingCache(store, _REST_SECONDS, site.world.time),
             bounds=bounds,

@@ -3,6 +3,7 @@
 Plain and slow: every count is counted anew from the holds. `answer` returns the events that a command must have had.
 """
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -16,6 +17,7 @@ HOLD_SECONDS = 300
 MAX_HOLD_SECONDS = 1800
 
 Told = tuple[str, events.EventData]
+OfSlot = commands.Confirm | commands.Cancel | commands.Extend | commands.ChangeHold
 
 
 @dataclass(frozen=True)
@@ -86,18 +88,36 @@ class Slot:
         arrived_at = min(asked.appended_at, decided_at)
         return arrived_at if self.last_arrived_at is None else max(arrived_at, self.last_arrived_at)
 
-    def answer(self, asked: Asked, decided_at: datetime, *, owns_claim: bool) -> list[Told]:
-        """Decide the command; return the events that tell of it, in order."""
+    def due(self, arrived_at: datetime) -> list[Placed]:
+        """Return the holds that are over, in the order in which they end."""
+        due = (hold for hold in self.holds.values() if hold.status is HoldStatus.HELD and hold.expires_at <= arrived_at)
+        return sorted(due, key=lambda hold: (hold.expires_at, hold.hold_id))
+
+    def answer(
+        self, asked: Asked, decided_at: datetime, *, owns_claim: bool, ended: Collection[str] = ()
+    ) -> list[Told]:
+        """Decide the command; return the events that tell of it, in order.
+
+        An `Expire` may leave a part to the next: it ends as many as it told of, `ended`, and those are the oldest.
+        """
         self.arrived_at = self.arrival(asked, decided_at)
         turn = _Turn(self, asked, self.arrived_at, decided_at)
         if self.settings is not None:
-            turn.expire_due()
+            turn.expire(self._to_end(asked, ended))
         no = turn.first_no(owns_claim=owns_claim) or turn.obey()
         if no is not None:
             turn.refuse(no)
         if self.settings is not None:
             self.last_arrived_at = turn.arrived_at
         return turn.told
+
+    def _to_end(self, asked: Asked, ended: Collection[str]) -> list[Placed]:
+        due = [] if self.arrived_at is None else self.due(self.arrived_at)
+        if not isinstance(asked.command, commands.Expire):
+            return due
+        # Of those that end at one instant it may be any.
+        oldest = sorted(due, key=lambda hold: (hold.expires_at, hold.hold_id not in ended))[: len(ended)]
+        return [hold for hold in due if hold in oldest]
 
 
 @dataclass
@@ -110,10 +130,8 @@ class _Turn:
     decided_at: datetime
     told: list[Told] = field(default_factory=list)
 
-    def expire_due(self) -> None:
-        live = [hold for hold in self.slot.holds.values() if hold.status is HoldStatus.HELD]
-        due = [hold for hold in live if hold.expires_at <= self.arrived_at]
-        for hold in sorted(due, key=lambda hold: (hold.expires_at, hold.hold_id)):
+    def expire(self, due: Iterable[Placed]) -> None:
+        for hold in due:
             self._change("hold.expired", replace(hold, status=HoldStatus.EXPIRED, ended_at=hold.expires_at))
 
     def first_no(self, *, owns_claim: bool) -> str | None:
@@ -150,8 +168,10 @@ class _Turn:
                 return "not_found"
             case commands.Hold() as command:
                 return self._place(command, self.slot.settings)
-            case command:
+            case commands.Confirm() | commands.Cancel() | commands.Extend() | commands.ChangeHold() as command:
                 return self._of_hold(command, self.slot.settings)
+            case command:
+                raise AssertionError(f"nobody asks a slot for {command}")
 
     def _define(self, command: commands.DefineResource) -> str | None:
         slot = self.slot
@@ -221,7 +241,7 @@ class _Turn:
         self._change("hold.placed", hold)
         return None
 
-    def _of_hold(self, command: commands.OfHold, settings: Settings) -> str | None:
+    def _of_hold(self, command: OfSlot, settings: Settings) -> str | None:
         hold = self.slot.holds.get(command.hold_id)
         if hold is None:
             account, _ = self.slot.refused.get(command.hold_id, (None, ""))
@@ -231,7 +251,7 @@ class _Turn:
             return "hold_not_found"
         return self._to(hold, command, settings)
 
-    def _to(self, hold: Placed, command: commands.OfHold, settings: Settings) -> str | None:
+    def _to(self, hold: Placed, command: OfSlot, settings: Settings) -> str | None:
         match command:
             case commands.Confirm():
                 return self._confirm(hold)

@@ -311,6 +311,7 @@ def evidence_of(site: Site) -> Evidence:
         events=site.log.records(site.catalogue.events(KIND)),
         dead_letters=site.log.records(site.catalogue.dead_letters(KIND)),
         rows=rows,
+        expiries=(min(site.expiries), max(site.expiries)),
         reads=site.reads,
         lists=site.lists,
     )

@@ -114,6 +114,9 @@ class Worker:
 
     def _died(self) -> None:
         """Leave what a dead process leaves: sessions that the server notices later; a commit that was just on its way."""
+        decided = self.site.postgres.tables.requests
+        if any(row["step_of"] is not None and row["step_of"] not in decided for row in decided.values()):
+            self.site.counts["died with a command between its steps"] += 1
         if self._random.random() < 0.5:
             generation = self.consumer.assignment.generation
             with suppress(CommitFailedError):
@@ -208,7 +211,7 @@ class Worker:
             applier=Applier(
                 _counting_races(store_on(self._pool).transaction, self._raced),
                 request_retention=timedelta(days=14),
-                expiries_max=5_000,
+                expiries_max=self._random.choice(site.expiries),
                 reached=self._reached,
             ),
             invalidator=Invalidator(TombstonesOfWorker(site.cache, site.line("redis"), site.news)),

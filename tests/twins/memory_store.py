@@ -14,6 +14,7 @@ import asyncpg
 
 from schema import queries
 from schema.store import Store
+from tests.twins import memory_orders as orders_
 from tests.twins import memory_tables as tables_
 from tests.twins.line import DirectLine, Line, Unplugged
 from tests.twins.memory_tables import Read, Row, Tables
@@ -28,8 +29,15 @@ _READS: dict[str, Read] = {
     queries.FIND_DUE_RESOURCES: tables_.due_resources,
     queries.READ_RESOURCES: tables_.read_resources,
     queries.READ_RESOURCE_IDS: tables_.read_resource_ids,
+    queries.READ_ORDERS: orders_.read_orders,
+    queries.READ_PAYMENTS: orders_.read_payments,
+    queries.READ_KNOWN_PAYMENTS: orders_.read_known_payments,
 }
-_WRITES = {queries.WRITE_POOLS: tables_.write_pools, queries.WRITE_HOLDS: tables_.write_holds}
+_WRITES = {
+    queries.WRITE_POOLS: tables_.write_pools,
+    queries.WRITE_HOLDS: tables_.write_holds,
+    queries.WRITE_ORDERS: orders_.write_orders,
+}
 
 
 class MemoryPostgres:
@@ -118,15 +126,16 @@ class _Session:
         if query in _WRITES:
             _WRITES[query](server.tables, self._changes, values)
             return []
-        match query:
-            case queries.LOCK_RESOURCES:
-                return await self._lock_resources(values)
-            case queries.WRITE_REQUESTS:
-                return await self._insert_requests(values)
-            case queries.WRITE_RESOURCES:
-                return await self._write_resources(values)
-            case _:
-                raise AssertionError(f"the twin does not know this statement: {query}")
+        waiting = {
+            queries.LOCK_RESOURCES: self._lock_resources,
+            queries.WRITE_REQUESTS: self._insert_requests,
+            queries.WRITE_RESOURCES: self._write_resources,
+            queries.WRITE_PAYMENTS: self._write_payments,
+            queries.WRITE_PAYMENT_EVENTS: self._insert_payment_events,
+        }
+        if query not in waiting:
+            raise AssertionError(f"the twin does not know this statement: {query}")
+        return await waiting[query](values)
 
     async def _lock_resources(self, values: Sequence[Any]) -> list[Row]:
         """Lock what exists, in id order; the rows are read when they are ours."""
@@ -150,6 +159,28 @@ class _Session:
                     self._changes.owners[claim] = row["request_id"]
                 inserted.append({"request_id": row["request_id"]})
         return inserted
+
+    async def _write_payments(self, values: Sequence[Any]) -> list[Row]:
+        """Create or update them; wait where another transaction is about to, and look again at whose it is."""
+        written = []
+        for row in orders_.payments_of(values):
+            await self._server.locks.take(self, ("payment", (row["provider"], row["payment_id"])))
+            if orders_.write_payment(self._server.tables, self._changes, row):
+                written.append({"payment_id": row["payment_id"]})
+        return written
+
+    async def _insert_payment_events(self, values: Sequence[Any]) -> list[Row]:
+        """Insert those that nobody recorded; wait where another transaction is about to."""
+        inserted = []
+        for row in orders_.payment_events_of(values):
+            event = row["provider"], row["event_id"]
+            if not await self._is_taken(("payment event", event), self._has_payment_event, event):
+                self._changes.payment_events[event] = row
+                inserted.append({"event_id": row["event_id"]})
+        return inserted
+
+    def _has_payment_event(self, event: tuple[str, str]) -> bool:
+        return event in self._server.tables.payment_events or event in self._changes.payment_events
 
     async def _is_taken(self, lock: tuple[str, Any], has: Callable[[Any], bool], what: Any) -> bool:  # noqa: ANN401
         if has(what):

@@ -5,8 +5,9 @@ A row is a plain dict of a table's columns. Writing goes into a session's own `C
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 import asyncpg
@@ -15,19 +16,19 @@ Row = dict[str, Any]
 Key = tuple[str, str]
 _HOLD_COLUMNS = tuple(
     "hold_id kind resource_id account token_hash buyer client_reference status quantity units granted_at "  # noqa: SIM905
-    "expires_at expires_latest_at ended_at".split()
+    "expires_at expires_latest_at ended_at unit_price currency order_id".split()
 )
-_HOLD_UPDATES = ("status", "quantity", "units", "expires_at", "ended_at")
+_HOLD_UPDATES = ("status", "quantity", "units", "expires_at", "ended_at", "order_id")
 _REQUEST_COLUMNS = tuple(
     "request_id kind resource_id source claim_id owns_claim fingerprint command reason events "  # noqa: SIM905
-    "arrived_at decided_at topic_partition record_offset".split()
+    "arrived_at decided_at topic_partition record_offset step_of".split()
 )
 _RESOURCE_COLUMNS = tuple(
     "kind resource_id version settings capacity held taken remaining oversubscribed_by last_arrived_at".split()  # noqa: SIM905
 )
 _POOL_COLUMNS = ("kind", "resource_id", "pool", "capacity", "held", "taken", "ceiling")
 _MILLISECOND = timedelta(milliseconds=1)
-_STATUSES = {"held", "confirmed", "cancelled", "expired"}
+_STATUSES = {"held", "confirmed", "cancelled", "expired", "used"}
 
 
 @dataclass
@@ -39,18 +40,18 @@ class Tables:
     holds: dict[str, Row] = field(default_factory=dict)
     requests: dict[str, Row] = field(default_factory=dict)
     owners: dict[Key, str] = field(default_factory=dict)
+    orders: dict[str, Row] = field(default_factory=dict)
+    payments: dict[Key, Row] = field(default_factory=dict)
+    payment_events: dict[Key, Row] = field(default_factory=dict)
 
     def take_over(self, changes: "Tables") -> None:
         """Make a session's changes visible."""
-        self.resources |= changes.resources
-        self.pools |= changes.pools
-        self.holds |= changes.holds
-        self.requests |= changes.requests
-        self.owners |= changes.owners
+        for table in fields(self):
+            getattr(self, table.name).update(getattr(changes, table.name))
 
     def is_empty(self) -> bool:
         """Tell whether nothing is in it."""
-        return not (self.resources or self.pools or self.holds or self.requests)
+        return not any(getattr(self, table.name) for table in fields(self))
 
 
 def rows_of(columns: Sequence[str], values: Sequence[Sequence[Any]]) -> Iterator[Row]:
@@ -69,7 +70,7 @@ def resources_of(values: Sequence[Any]) -> list[tuple[Row, int]]:
     """Return resources with the versions that are expected of them, in the order in which they are written."""
     rows = list(zip(rows_of(_RESOURCE_COLUMNS, values[:-1]), values[-1], strict=True))
     for row, _ in rows:
-        _check(row["version"] > 0, "resources_version_check")
+        require(row["version"] > 0, "resources_version_check")
     return sorted(rows, key=lambda pair: (pair[0]["kind"], pair[0]["resource_id"]))
 
 
@@ -78,8 +79,8 @@ def write_pools(tables: Tables, changes: Tables, values: Sequence[Any]) -> None:
     del tables
     for row in rows_of(_POOL_COLUMNS, values):
         for name in ("capacity", "held", "taken"):
-            _check(row[name] >= 0, f"pools_{name}_check")
-        _check(row["held"] + row["taken"] <= row["ceiling"], "pools_never_oversold")
+            require(row[name] >= 0, f"pools_{name}_check")
+        require(row["held"] + row["taken"] <= row["ceiling"], "pools_never_oversold")
         changes.pools[row["kind"], row["resource_id"], row["pool"]] = row
 
 
@@ -88,13 +89,14 @@ def write_holds(tables: Tables, changes: Tables, values: Sequence[Any]) -> None:
     for given in rows_of(_HOLD_COLUMNS, values):
         before = tables.holds.get(given["hold_id"])
         row = given if before is None else before | {name: given[name] for name in _HOLD_UPDATES}
-        _check(row["status"] in _STATUSES, "holds_status_check")
-        _check(row["quantity"] > 0, "holds_quantity_check")
-        _check(row["expires_at"] <= row["expires_latest_at"], "holds_check")
+        require(row["status"] in _STATUSES, "holds_status_check")
+        require(row["quantity"] > 0, "holds_quantity_check")
+        require(row["expires_at"] <= row["expires_latest_at"], "holds_check")
         changes.holds[row["hold_id"]] = row
 
 
-def _check(holds: bool, constraint: str) -> None:
+def require(holds: bool, constraint: str) -> None:
+    """Check a row as a constraint does."""
     if not holds:
         raise asyncpg.CheckViolationError(f'new row violates check constraint "{constraint}"')
 
@@ -104,15 +106,33 @@ def clock_and_decided(tables: Tables, now: datetime, values: Sequence[Any]) -> l
     request_ids, sources, claim_ids = values
     found = {one for one in request_ids if one in tables.requests}
     found |= {tables.owners[claim] for claim in zip(sources, claim_ids, strict=True) if claim in tables.owners}
-    nothing: Row = dict.fromkeys(("request_id", "source", "claim_id", "owns_claim", "events"))
+    found |= {one for one, row in tables.requests.items() if row["step_of"] in request_ids}
+    nothing: Row = dict.fromkeys(("request_id", "source", "claim_id", "owns_claim", "events", "step_of"))
     rows = [tables.requests[request_id] for request_id in sorted(found)] or [nothing]
+    rows.sort(key=lambda row: (row["step_of"] is None, row["step_of"], row["claim_id"]))
     return [{"now": now, **{name: row[name] for name in nothing}} for row in rows]
 
 
 def read_pools(tables: Tables, _now: datetime, values: Sequence[Any]) -> list[Row]:
-    """Answer READ_POOLS."""
-    keys = set(zip(*values, strict=True))
-    return [row for (kind, resource_id, _), row in tables.pools.items() if (kind, resource_id) in keys]
+    """Answer READ_POOLS, and whether orders or parked payments of their resource are over."""
+    *columns, until = values
+    due = {key for key, due_at in _due_sales(tables) if due_at <= until}
+    return [tables.pools[key] | {"has_due_orders": key[:2] in due} for key in _pools(tables, columns)]
+
+
+def _pools(tables: Tables, columns: Sequence[Any]) -> list[tuple[str, str, str]]:
+    keys = set(zip(*columns, strict=True))
+    return [key for key in tables.pools if key[:2] in keys]
+
+
+def _due_sales(tables: Tables) -> Iterator[tuple[Key, datetime]]:
+    """Yield the resource and the end of all that is pending or parked."""
+    for row in tables.orders.values():
+        if row["status"] == "pending_payment":
+            yield (row["kind"], row["resource_id"]), row["payment_due_at"]
+    for row in tables.payments.values():
+        if row["parked_until"] is not None:
+            yield (row["kind"], row["resource_id"]), row["parked_until"]
 
 
 def read_holds(tables: Tables, _now: datetime, values: Sequence[Any]) -> list[Row]:
@@ -148,11 +168,12 @@ def count_live_holds(tables: Tables, _now: datetime, values: Sequence[Any]) -> l
 
 def due_resources(tables: Tables, now: datetime, values: Sequence[Any]) -> list[Row]:
     """Answer FIND_DUE_RESOURCES, the longest overdue first."""
+    held = (row for row in tables.holds.values() if row["status"] == "held")
+    ends = chain((((row["kind"], row["resource_id"]), row["expires_at"]) for row in held), _due_sales(tables))
     earliest: dict[Key, datetime] = {}
-    for row in tables.holds.values():
-        if row["status"] == "held" and row["expires_at"] <= now:
-            key = row["kind"], row["resource_id"]
-            earliest[key] = min(row["expires_at"], earliest.get(key, row["expires_at"]))
+    for key, ends_at in ends:
+        if ends_at <= now:
+            earliest[key] = min(ends_at, earliest.get(key, ends_at))
     ordered = sorted(earliest, key=lambda key: earliest[key])[: values[0]]
     return [{"kind": kind, "resource_id": resource_id} for kind, resource_id in ordered]
 
@@ -165,10 +186,10 @@ def read_resources(tables: Tables, now: datetime, values: Sequence[Any]) -> list
         resource = tables.resources.get((kind, resource_id))
         if resource is None:
             continue
-        live = [hold for hold in tables.holds.values() if _is_live(hold, kind, resource_id)]
-        to_come = [hold["expires_at"] - now for hold in live if hold["expires_at"] > now]
-        for pool in read_pools(tables, now, [[kind], [resource_id]]):
-            due = [json.loads(hold["units"]).get(pool["pool"], 0) for hold in live if hold["expires_at"] <= now]
+        live = list(_live(tables, (kind, resource_id)))
+        to_come = [ends_at - now for ends_at, _ in live if ends_at > now]
+        for pool in (tables.pools[key] for key in _pools(tables, [[kind], [resource_id]])):
+            due = [json.loads(units).get(pool["pool"], 0) for ends_at, units in live if ends_at <= now]
             row = {name: resource[name] for name in ("resource_id", "version", "settings", "capacity", "taken")}
             row |= {"pool_capacity": pool["capacity"], "held": pool["held"], "pool_taken": pool["taken"]}
             row |= {"due_units": sum(due)}
@@ -176,8 +197,14 @@ def read_resources(tables: Tables, now: datetime, values: Sequence[Any]) -> list
     return found
 
 
-def _is_live(hold: Row, kind: str, resource_id: str) -> bool:
-    return (hold["kind"], hold["resource_id"], hold["status"]) == (kind, resource_id, "held")
+def _live(tables: Tables, key: Key) -> Iterator[tuple[datetime, str]]:
+    """Yield the end and the units of all that may come back by itself."""
+    for row in tables.holds.values():
+        if (row["kind"], row["resource_id"], row["status"]) == (*key, "held"):
+            yield row["expires_at"], row["units"]
+    for row in tables.orders.values():
+        if (row["kind"], row["resource_id"], row["status"]) == (*key, "pending_payment"):
+            yield row["payment_due_at"], row["units"]
 
 
 def read_resource_ids(tables: Tables, _now: datetime, values: Sequence[Any]) -> list[Row]:
