@@ -22,7 +22,16 @@ from gateway.http_server import Runner
 from gateway.limiting import limit_writes
 from gateway.measuring import count_answers, measure
 from gateway.offsets import OffsetWatch
-from gateway.problems import BODY_TOO_LARGE, INTERNAL, METHOD_NOT_ALLOWED, UNKNOWN_PATH, ProblemError, Problems
+from gateway.problems import (
+    BODY_TOO_LARGE,
+    INTERNAL,
+    MALFORMED_HTTP,
+    METHOD_NOT_ALLOWED,
+    UNKNOWN_PATH,
+    ProblemError,
+    Problems,
+    instance_of,
+)
 from gateway.publishing import Publisher
 from gateway.rate_limits import RateLimits, policies_of
 from gateway.redis_cache import RedisCache
@@ -192,14 +201,14 @@ async def _tell_problems(request: web.Request, handler: Handler) -> web.StreamRe
     try:
         return await handler(request)
     except ProblemError as error:
-        return problems.response(error, request.path)
+        return problems.response(error, instance_of(request))
     except web.HTTPException as fault:
         if fault.status < 400:  # noqa: PLR2004 - redirections are answers
             raise
-        return problems.response(_problem_of(fault), request.path)
+        return problems.response(_problem_of(fault), instance_of(request))
     except Exception:  # noqa: BLE001 - whatever it is, the client gets a problem and we a log line
         _log.exception("a request failed", method=request.method, path=request.path)
-        return problems.response(ProblemError(INTERNAL, "the fault is ours and was logged"), request.path)
+        return problems.response(ProblemError(INTERNAL, "the fault is ours and was logged"), instance_of(request))
 
 
 def _problem_of(fault: web.HTTPException) -> ProblemError:
@@ -211,5 +220,10 @@ def _problem_of(fault: web.HTTPException) -> ProblemError:
             return error
         case web.HTTPRequestEntityTooLarge():
             return ProblemError(BODY_TOO_LARGE, "the body is too large")
-        case _:
+        case web.HTTPNotFound():
             return ProblemError(UNKNOWN_PATH, "there is nothing at this path")
+        case web.HTTPClientError():
+            return ProblemError(MALFORMED_HTTP, f"the server cannot take this request: {fault.reason}")
+        case _:
+            _log.error("a handler gave up", status=fault.status, reason=fault.reason)
+            return ProblemError(INTERNAL, "the fault is ours and was logged")

@@ -1,7 +1,9 @@
 """Problems as RFC 9457 has them: a closed catalogue, one page each, and what a client can do (`retry`)."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from aiohttp import web
@@ -29,6 +31,8 @@ _STATUS_OF_REFUSAL = {
     "version_mismatch": 412,
     "internal_error": 500,
 }
+_NO_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_OF_PATHS = "/%:@!$&'()*+,;="  # RFC 3986, 3.3; letters, digits and -._~ are safe anyway
 _CONFLICT = 409
 _SERVICE_UNAVAILABLE = 503
 
@@ -95,6 +99,7 @@ class ProblemError(Exception):
         self.detail = detail
         self.more = more
         self.headers: dict[str, str] = {}
+        self.ends_connection = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +128,16 @@ class Problems:
         headers = dict(error.headers)
         if error.kind.status == _SERVICE_UNAVAILABLE:
             headers.setdefault("Retry-After", str(self.retry_after_seconds))
-        return json_response(members, status=error.kind.status, headers=headers, content_type=CONTENT_TYPE)
+        response = json_response(members, status=error.kind.status, headers=headers, content_type=CONTENT_TYPE)
+        if error.ends_connection:
+            response.force_close()
+        return response
+
+
+def instance_of(request: web.BaseRequest) -> str:
+    """Return the path of a request as a URI reference: as it was sent, with what may not be in one escaped."""
+    path = request.rel_url.raw_path.encode("utf-8", "surrogateescape")
+    return quote(_NO_ESCAPE.sub(b"%25", path), safe=_OF_PATHS)
 
 
 def json_response(

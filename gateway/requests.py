@@ -5,11 +5,11 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.bodies import invalid
+from gateway.bodies import bad_parameter
 from gateway.callers import Caller
 from gateway.context import CONTEXT, Context
 from gateway.offsets import OffsetsUnavailableError
-from gateway.problems import UNAVAILABLE, UNKNOWN_REQUEST, Fault, ProblemError, json_response
+from gateway.problems import UNAVAILABLE, UNKNOWN_REQUEST, ProblemError, json_response
 from gateway.submission import answer_of, members_of_poll
 from gateway.waiters import Waiter
 from schema.reads import Outcome
@@ -118,7 +118,7 @@ def _wait_seconds(request: web.Request, context: Context) -> float:
     if text is None:
         return context.limits.wait_default_seconds
     if not text.isascii() or not text.isdigit() or len(text) > 9:  # noqa: PLR2004 - nobody waits for longer
-        raise invalid([Fault("the query parameter wait is a number of whole seconds", "")])
+        raise bad_parameter("wait", "is a number of whole seconds")
     return min(float(text), context.limits.wait_max_seconds)
 
 

@@ -7,11 +7,11 @@ from aiohttp import web
 
 from gateway.answers import etag
 from gateway.availability_pages import availability_of
-from gateway.bodies import HoldBody, SlotBody, invalid, read_body
+from gateway.bodies import HoldBody, SlotBody, not_in_body, read_body
 from gateway.callers import Scope, buyer_of
 from gateway.context import CONTEXT, if_match_version, min_version
 from gateway.patience import within
-from gateway.problems import KINDS, Fault, ProblemError, json_response
+from gateway.problems import KINDS, ProblemError, json_response
 from schema.reads import ResourceReading
 from schema.rows import ResourceKey
 from topics.commands import DefineResource, Hold
@@ -60,9 +60,9 @@ async def put_slot(request: web.Request) -> web.Response:
     caller.require(Scope.ADMIN)
     slot_id = request.match_info["slot_id"]
     if slot_id == "availability":
-        raise invalid([Fault("a slot cannot be called availability: GET /slots/availability is the list of all", "")])
+        raise not_in_body("a slot cannot be called availability: GET /slots/availability is the list of all")
     if not is_resource_id(slot_id):
-        raise invalid([Fault("a slot id has 1 to 64 of A-Z a-z 0-9 . _ - and is not . or ..", "")])
+        raise not_in_body("a slot id has 1 to 64 of A-Z a-z 0-9 . _ - and is not . or ..")
     key = context.key(request, required=False)
     body = await read_body(request, SlotBody)
     command = DefineResource(

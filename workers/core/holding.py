@@ -11,7 +11,7 @@ from workers.core.kinds import Kind
 from workers.core.lifecycle import NEXT, REFUSAL_OF_STATUS, Happening
 from workers.core.state import Draft
 from workers.core.telling import Ask, No, tell_of, tell_unchanged
-from workers.core.units import give_back, make_firm, take
+from workers.core.units import give_back, make_firm, take, told
 
 
 def expire_due(draft: Draft) -> None:
@@ -196,11 +196,11 @@ def _too_many_units(settings: Settings, units: int) -> No | None:
     most = settings.units_per_hold
     if most is None or units <= most:
         return None
-    return No("units_per_hold_exceeded", f"{units} units were asked for, one hold may have {most}")
+    return No("units_per_hold_exceeded", f"{told(units)} asked for, one hold may have {most}")
 
 
 def _too_many_holds(draft: Draft, settings: Settings, command: commands.Hold) -> No | None:
     most = settings.holds_per_buyer
     if most is None or command.buyer is None or draft.live_holds_of(command.buyer) < most:
         return None
-    return No("holds_per_buyer_exceeded", f"the buyer has {most} live holds, and may not have more")
+    return No("holds_per_buyer_exceeded", f"the buyer has as many live holds as one may have: {most}")
