@@ -4,6 +4,8 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any, Protocol
 
 from gateway.problems import KINDS, Problems
@@ -14,6 +16,8 @@ from topics.resources import Counters, Settings
 
 _OK = 200
 _CREATED = 201
+_SECOND = timedelta(seconds=1)
+_TICK = timedelta(microseconds=1)
 
 
 class KindOfAnswers(Protocol):
@@ -38,6 +42,14 @@ class Rendered:
     headers: Mapping[str, str] = field(default_factory=dict)
     is_refusal: bool = False
     client_reference: str | None = None
+
+
+def http_date(instant: datetime) -> str:
+    """Write an instant as HTTP has dates (RFC 9110, 5.6.7), in whole seconds and never before it.
+
+    A Retry-After that is a date is right whenever a stored refusal is told again, and by no clock of ours.
+    """
+    return format_datetime((instant + (_SECOND - _TICK)).replace(microsecond=0).astimezone(UTC), usegmt=True)
 
 
 def hold_token(secret: bytes, request_id: str) -> str:
@@ -83,9 +95,14 @@ class Answers:
     def _refusal(self, request_id: str, refused: RequestRefused) -> Rendered:
         kind = KINDS[refused.reason]
         reference = refused.client_reference
-        more = {"request_id": request_id} | ({} if reference is None else {"client_reference": reference})
+        more: dict[str, Any] = {"request_id": request_id}
+        more |= {} if reference is None else {"client_reference": reference}
+        headers = {}
+        if refused.retry_at is not None:
+            more["retry_at"] = refused.retry_at
+            headers["Retry-After"] = http_date(refused.retry_at)
         body = self._problems.members(kind, refused.detail, f"/requests/{request_id}", **more)
-        return Rendered(kind.status, body, is_refusal=True, client_reference=reference)
+        return Rendered(kind.status, body, headers, is_refusal=True, client_reference=reference)
 
     def hold(self, place: RoutedId, view: HoldView, *, is_owner: bool) -> dict[str, Any]:
         """Return a hold; its owner sees the token too."""

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from gateway.problems import BODY_TOO_LARGE, INVALID, MALFORMED_JSON, Fault, ProblemError
-from topics.commands import MAX_SECONDS, MAX_UNITS
+from topics.commands import MAX_SECONDS, MAX_UNITS, DefineResource, contradictions
 
 _TEXT = r"^[^\x00-\x1f\x7f]*$"
 
@@ -122,6 +122,13 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name in members if names.count(name) > 1)
         raise ProblemError(MALFORMED_JSON, f"the member {twice[:64]!r} is there more than once")
     return members
+
+
+def refuse_contradictions(command: DefineResource) -> None:
+    """Raise a problem that names each field of a definition that another one contradicts."""
+    found = contradictions(command)
+    if found:
+        raise invalid([Fault(f"{name} {what}", f"/{name}") for name, what in found.items()])
 
 
 def _problem(fault: ValidationError) -> ProblemError:

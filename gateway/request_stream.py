@@ -12,7 +12,7 @@ from gateway.callers import Caller
 from gateway.context import CONTEXT, Context
 from gateway.offsets import OffsetsUnavailableError
 from gateway.problems import UNAVAILABLE, ProblemError, instance_of
-from gateway.requests import commands_of, decided_members, place_of, queued_members, unknown, untold
+from gateway.requests import commands_of, decided_members, hear, place_of, queued_members, unknown, untold
 from gateway.waiters import Waiter
 from topics.identifiers import RoutedId
 
@@ -127,6 +127,7 @@ async def _states(
     if outcome is not None:
         yield decided_members(context, asked, outcome)
         return
+    await hear(context, place)
     passing = asyncio.ensure_future(context.offsets.passed(*commands_of(context, place), ahead.tell))
     try:
         while True:

@@ -78,8 +78,11 @@ async def _outcome(
     asked = str(place)
     with context.waiters.waiting_for(asked) as waiter:
         outcome = await context.submitter.stored(asked, caller.source)
-        if outcome is not None or seconds <= 0:
+        if outcome is not None:
             return outcome
+        if seconds <= 0:
+            await hear(context, place)
+            return None
         passed = await _passed_within(context, place, waiter, seconds, ahead)
     outcome = await context.submitter.stored(asked, caller.source)
     if outcome is None and passed:
@@ -87,6 +90,14 @@ async def _outcome(
     if outcome is None and not ahead and not context.waiters.closing:  # Kafka said nothing for the whole wait
         raise untold(asked)
     return outcome
+
+
+async def hear(context: Context, place: RoutedId) -> None:
+    """Return soon; raises the problem 503 if Kafka is silent, so that nobody can say whether the request is on its way."""
+    try:
+        await context.offsets.heard(*commands_of(context, place))
+    except OffsetsUnavailableError as fault:
+        raise untold(str(place)) from fault
 
 
 async def _passed_within(

@@ -7,9 +7,9 @@ from aiohttp import web
 
 from gateway.answers import etag
 from gateway.availability_pages import availability_of
-from gateway.bodies import HoldBody, SlotBody, not_in_body, read_body
+from gateway.bodies import HoldBody, SlotBody, not_in_body, read_body, refuse_contradictions
 from gateway.callers import Scope, buyer_of
-from gateway.context import CONTEXT, if_match_version, min_version
+from gateway.context import CONTEXT, condition_of, min_version
 from gateway.patience import within
 from gateway.problems import KINDS, ProblemError, json_response
 from schema.reads import ResourceReading
@@ -67,10 +67,11 @@ async def put_slot(request: web.Request) -> web.Response:
     body = await read_body(request, SlotBody)
     command = DefineResource(
         resource_id=slot_id,
-        if_version=if_match_version(request),
+        **condition_of(request)._asdict(),
         **body.model_dump(exclude={"claim_at"}),
         claim_at=ClaimAt(body.claim_at),
     )
+    refuse_contradictions(command)
     return await context.give(request, KIND, command, caller=caller, key=key)
 
 

@@ -89,11 +89,13 @@ class Submitter:
         deadline = asyncio.get_running_loop().time() + submission.wait.seconds
         with self._waiters.waiting_for(asked) as waiter:
             acknowledgement = await self._publish(submission, asked)
-            if waiter is None or submission.wait.seconds <= 0:
-                return self._accepted(asked, submission)
+            if submission.wait.seconds <= 0:
+                return self._accepted(asked, submission, submission.wait)
+            if waiter is None:
+                return self._accepted(asked, submission, submission.wait.not_waited())
             answer = await self.outcome(asked, source, waiter, deadline)
         if answer is None:
-            return self._accepted(asked, submission)
+            return self._accepted(asked, submission, submission.wait)
         rendered = self._answers.of_event(asked, answer.type, answer.data)
         return _response(rendered, submission.wait, replayed=_is_replay(answer, acknowledgement))
 
@@ -157,7 +159,7 @@ class Submitter:
             request_id=asked,
         )
 
-    def _accepted(self, asked: str, submission: Submission) -> web.Response:
+    def _accepted(self, asked: str, submission: Submission, waited: Wait) -> web.Response:
         headers = {
             "Location": f"/requests/{asked}",
             "Retry-After": str(self._bounds.retry_after_seconds),
@@ -167,7 +169,7 @@ class Submitter:
         reference = commands.client_reference_of(submission.command)
         if reference is not None:
             body["client_reference"] = reference
-        return _with_preference(json_response(body, status=_ACCEPTED, headers=headers), submission.wait)
+        return _with_preference(json_response(body, status=_ACCEPTED, headers=headers), waited)
 
 
 def _not_taken(fault: NotTakenError, asked: str) -> ProblemError:

@@ -21,6 +21,7 @@ from typing import Any
 import aiohttp
 import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from yarl import URL
 
 from firmhold.settings import Settings
 from tests.servers import Urls
@@ -239,7 +240,7 @@ class Client:
         """Use a session with the base URL and the key."""
         self.session = session
 
-    async def call(self, method: str, path: str, **options: Any) -> "Reply":  # noqa: ANN401 - aiohttp's options
+    async def call(self, method: str, path: str | URL, **options: Any) -> "Reply":  # noqa: ANN401 - aiohttp's options
         """Send a request and read all of the answer."""
         async with self.session.request(method, path, **options) as response:
             body = await response.read()

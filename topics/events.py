@@ -73,7 +73,10 @@ class HoldChanged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RequestRefused(msgspec.Struct, frozen=True, kw_only=True):
-    """A request was decided with "no". `reason` is of the catalogue of refusals; `version` is 0 where there is no resource."""
+    """A request was decided with "no". `reason` is of the catalogue of refusals; `version` is 0 where there is no resource.
+
+    `retry_at` is the instant before which another request would be refused for the same reason, where one is known.
+    """
 
     resource_id: str
     command: str
@@ -84,6 +87,7 @@ class RequestRefused(msgspec.Struct, frozen=True, kw_only=True):
     decided_at: datetime
     counters: Counters | None = None
     client_reference: str | None = None
+    retry_at: datetime | None = None
 
 
 class RecordRejected(msgspec.Struct, frozen=True, kw_only=True):

@@ -249,7 +249,12 @@ def _command(incoming: Incoming, key: str, envelope: Envelope) -> commands.Comma
         raise _Unreadable(Reason.INVALID_COMMAND, f"{envelope.type}: {fault}") from fault
     if command.resource_id != key:
         raise _Unreadable(Reason.MIS_KEYED, f"the key is {key}, the body says {command.resource_id}")
-    fault_of_kind = kind.fault_of(command)
-    if fault_of_kind is not None:
-        raise _Unreadable(Reason.INVALID_COMMAND, f"{envelope.type}: {fault_of_kind}")
+    why = kind.fault_of(command) or _contradiction(command)
+    if why is not None:
+        raise _Unreadable(Reason.INVALID_COMMAND, f"{envelope.type}: {why}")
     return command
+
+
+def _contradiction(command: commands.Command) -> str | None:
+    found = commands.contradictions(command) if isinstance(command, commands.DefineResource) else {}
+    return "; ".join(f"{name} {what}" for name, what in found.items()) or None

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
+from multidict import CIMultiDict
 from yarl import URL
 
 from tests.installation import ADMIN_KEY, ALICE_KEY, BOB_KEY, Client, Installation, Reply
@@ -262,7 +263,7 @@ async def test_if_match(alice: Client) -> None:
         body = {"capacity": capacity}
         return await alice.call("PUT", f"/slots/{slot}", json=body, headers={**headers, "If-Match": match})
 
-    for bad in ("", "W/", '"1", "2"', "-1", "1.0", "²", '"' + "9" * 19 + '"'):
+    for bad in ("", "W/", '"1", "2"', "-1", "1.0", "²", '"' + "9" * 19 + '"', '"1', "*, *", 'W/"1"'):
         problem(await put(bad, 6), 400, "malformed_header")
     assert (await put(created.response.headers["ETag"], 7)).status == 200
     stale = await put(created.response.headers["ETag"], 8)
@@ -270,6 +271,56 @@ async def test_if_match(alice: Client) -> None:
     assert (await put("*", 9)).body["capacity"] == 9
     shown = await alice.call("GET", f"/slots/{slot}")
     assert (shown.body["capacity"], shown.response.headers["ETag"]) == (9, f'"{shown.body["version"]}"')
+
+
+async def test_what_must_be_there_or_must_not(alice: Client) -> None:
+    """`If-Match: *` creates nothing, `If-None-Match: *` replaces nothing (RFC 9110, 13.1), each 412; both at once are 400.
+
+    Seen to fail with `*` that asks for nothing, with If-None-Match unread, and with only the first of two lines read.
+    """
+    slot = fresh("must")
+    path = f"/slots/{slot}"
+
+    async def put(capacity: int, *conditions: tuple[str, str]) -> Reply:
+        headers = [("Authorization", f"Bearer {ADMIN_KEY}"), ("Prefer", "wait=30"), *conditions]
+        return await alice.call("PUT", path, json={"capacity": capacity}, headers=CIMultiDict(headers))
+
+    any_there, none_there = ("If-Match", "*"), ("If-None-Match", "*")
+    for condition in (any_there, ("If-Match", '"3"')):
+        assert "there is no" in problem(await put(1, condition), 412, "version_mismatch")["detail"]
+    problem(await alice.call("GET", path), 404, "not_found")
+    assert (await put(2, none_there)).status == 201
+    assert "not to exist" in problem(await put(3, none_there), 412, "version_mismatch")["detail"]
+    for bad in ([any_there, none_there], [("If-Match", '"1"'), ("If-Match", '"2"')], [("If-None-Match", '"1"')]):
+        problem(await put(4, *bad), 400, "malformed_header")
+    assert (await alice.call("GET", path)).body["capacity"] == 2
+    assert (await put(5, any_there)).body["capacity"] == 5
+
+
+@pytest.mark.usefixtures("nothing_published")
+async def test_settings_that_contradict_each_other(alice: Client) -> None:
+    """422 with the field that another one contradicts; seen to fail with fields that are looked at one by one only."""
+    headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
+    noon = "2026-01-01T12:00:00Z"
+    bad = {"capacity": 1, "hold_seconds": 100, "max_hold_seconds": 10, "opens_at": noon, "closes_at": noon}
+    reply = await alice.call("PUT", f"/slots/{fresh()}", json=bad, headers=headers)
+    body = problem(reply, 422, "invalid_request")
+    assert {fault["pointer"] for fault in body["errors"]} == {"/hold_seconds", "/closes_at"}
+
+
+async def test_not_open_yet_says_when_to_come(alice: Client) -> None:
+    """In Retry-After, as a date, and in the problem, polled too; closed and sold out cannot tell. Seen to fail without it."""
+    slot = fresh("opens")
+    assert (await alice.define(slot, 1, opens_at="2099-01-01T00:00:00.25Z")).status == 201
+    for refused in (await alice.hold(slot, "early"), await alice.hold(slot, "early")):
+        assert problem(refused, 409, "not_open_yet")["retry_at"] == "2099-01-01T00:00:00.250000Z"
+        assert refused.response.headers["Retry-After"] == "Thu, 01 Jan 2099 00:00:01 GMT"
+        polled = await alice.call("GET", refused.body["instance"])
+        assert polled.body["error"] == refused.body
+    await alice.define(slot, 1, open=False)
+    closed = await alice.hold(slot)
+    assert "retry_at" not in problem(closed, 409, "closed")
+    assert "Retry-After" not in closed.response.headers
 
 
 @pytest.mark.usefixtures("nothing_published")

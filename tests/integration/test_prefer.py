@@ -109,3 +109,24 @@ async def test_the_wait_ends_in_202(alice: Client, slot: str, running: Installat
         assert all(seconds >= wanted for (_, seconds), wanted in zip(found, (1, 1, 2, 2), strict=True))
     polls = await asyncio.gather(*(alice.call("GET", f"{location}?wait=30") for location, _ in found))
     assert {poll.body["status"] for poll in polls} == {"succeeded"}
+
+
+async def test_who_could_not_be_let_wait_is_not_told_that_he_was(
+    alice: Client, slot: str, running: Installation
+) -> None:
+    """With room for one who waits, the second has 202 at once and no `wait` in Preference-Applied.
+
+    Seen to fail with the preference that was asked for told as applied.
+    """
+    url = await running.start_gateway(FIRMHOLD_WAITERS_MAX="1")
+    async with running.client(url=url) as client, sleeping(running.processes[0]):
+        first = asyncio.ensure_future(hold(client, slot, "wait=2"))
+        seen = []
+        while not first.done():
+            started = time.monotonic()
+            reply = await hold(client, slot, "respond-async, wait=1")
+            if time.monotonic() - started < 0.9:
+                accepted(reply)
+                seen.append(reply.response.headers.get("Preference-Applied"))
+        accepted(await first)
+        assert set(seen) == {"respond-async"}

@@ -210,6 +210,9 @@ def _numbers(data: HoldChanged | RequestRefused | ResourceDefined) -> Iterator[t
         yield "claimed", str(sum(data.hold.units.values()))
         yield "quantity", str(data.hold.quantity)
         yield "status", data.hold.status.value
+    if isinstance(data, ResourceDefined):
+        yield "hold_seconds", str(data.settings.hold_seconds)
+        yield "max_hold_seconds", str(data.settings.max_hold_seconds)
     yield "arrived", str(round((data.arrived_at - at(0)).total_seconds()))
 
 

@@ -307,7 +307,14 @@ def test_the_fingerprint_never_changes_its_form(name: str) -> None:
         ("Hold", {"quantity": 1, "buyer": None, "client_reference": None, "token_hash": None}),
         (
             "DefineResource",
-            {"capacity": None, "claim_at": "hold", "open": True, "opens_at": None, "title": None, "if_version": None},
+            {
+                "capacity": None,
+                "claim_at": "hold",
+                "open": True,
+                "opens_at": None,
+                "if_version": None,
+                "if_exists": False,
+            },
         ),
     ],
 )
@@ -325,7 +332,29 @@ def test_who_asks_and_with_what_token_is_no_part_of_what_is_asked() -> None:
     assert fingerprint("slot", Hold(resource_id="r", buyer="ann")) == plain
     assert fingerprint("slot", Hold(resource_id="r", token_hash="a" * 64)) == plain
     for_a_version = DefineResource(resource_id="r", capacity=1, if_version=7)
-    assert fingerprint("slot", for_a_version) == fingerprint("slot", DefineResource(resource_id="r", capacity=1))
+    if_there = DefineResource(resource_id="r", capacity=1, if_exists=True)
+    for conditional in (for_a_version, if_there):
+        assert fingerprint("slot", conditional) == fingerprint("slot", DefineResource(resource_id="r", capacity=1))
+
+
+@pytest.mark.parametrize(
+    ("fields", "contradicted"),
+    [
+        ({"hold_seconds": 11, "max_hold_seconds": 10}, ["hold_seconds"]),
+        ({"hold_seconds": 10, "max_hold_seconds": 10}, []),
+        ({"hold_seconds": 10_000}, []),
+        ({"max_hold_seconds": 1}, []),
+        ({"opens_at": "2026-01-01T12:00:00Z", "closes_at": "2026-01-01T13:00:00+01:00"}, ["closes_at"]),
+        ({"opens_at": "2026-01-01T12:00:00Z", "closes_at": "2026-01-01T12:00:01Z"}, []),
+        ({"opens_at": "2026-01-01T12:00:00Z"}, []),
+        ({"closes_at": "2026-01-01T12:00:00Z"}, []),
+    ],
+)
+def test_settings_that_contradict_each_other(fields: dict[str, object], contradicted: list[str]) -> None:
+    """What is set; a default gives way (`a lifetime and the longest, where one of them is not said`)."""
+    command = read("DefineResource", fields)
+    assert isinstance(command, DefineResource)
+    assert list(commands.contradictions(command)) == contradicted
 
 
 @pytest.mark.parametrize("type_name", OF_HOLD)

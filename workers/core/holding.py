@@ -188,7 +188,7 @@ def _not_now(draft: Draft, settings: Settings) -> No | None:
     if settings.closes_at is not None and settings.closes_at <= draft.arrived_at:
         return No("closed", f"the resource closed at {settings.closes_at.isoformat()}")
     if settings.opens_at is not None and draft.arrived_at < settings.opens_at:
-        return No("not_open_yet", f"the resource opens at {settings.opens_at.isoformat()}")
+        return No("not_open_yet", f"the resource opens at {settings.opens_at.isoformat()}", settings.opens_at)
     return None
 
 

@@ -21,10 +21,11 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class No:
-    """A refusal: its reason (of the catalogue) and the detail of this occurrence."""
+    """A refusal: its reason (of the catalogue), the detail of this occurrence, and from when on another try is worth it."""
 
     reason: str
     detail: str
+    retry_at: datetime | None = None
 
 
 def refuse(draft: Draft, ask: Ask, no: No) -> None:
@@ -39,6 +40,7 @@ def refuse(draft: Draft, ask: Ask, no: No) -> None:
         decided_at=draft.decided_at,
         counters=None if draft.resource is None else draft.counters(),
         client_reference=draft.client_reference,
+        retry_at=no.retry_at,
     )
     draft.facts.append(Fact(events.REQUEST_REFUSED, draft.version(), answers=True, data=data))
 
