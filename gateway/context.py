@@ -36,6 +36,7 @@ class HttpLimits:
     uuid_keys_only: bool
     page_max: int
     ids_asked_max: int
+    retention_days: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from aiohttp import web
 from redis.asyncio import Redis
 
 from firmhold.settings import Settings
-from gateway import holds, operating, pages, publishing, request_stream, requests, slots
+from gateway import holds, openapi, operating, pages, publishing, request_stream, requests, slots
 from gateway.answers import Answers
 from gateway.availability import Availability
 from gateway.cache import CacheBounds
@@ -45,6 +45,7 @@ from topics.redis_keys import RedisKeys
 from topics.signatures import gateway_key
 
 _log = structlog.get_logger(__name__)
+PARTS = (operating, pages, openapi, requests, request_stream, holds, slots)
 _KINDS = {slots.KIND: slots.Slots()}
 _OPEN_REQUESTS_SECONDS = 3.0
 _OPEN_CONNECTIONS_SECONDS = 2.0  # aiohttp waits for this long up to twice
@@ -91,7 +92,7 @@ async def application(settings: Settings) -> AsyncIterator[web.Application]:
         )
         app[CONTEXT] = context
         measure(app)
-        for part in (operating, pages, requests, request_stream, holds, slots):
+        for part in PARTS:
             app.add_routes(part.routes())
         try:
             yield app
@@ -143,6 +144,7 @@ def _context(
         uuid_keys_only=settings.key_format == "uuid",
         page_max=settings.page_max,
         ids_asked_max=settings.ids_asked_max,
+        retention_days=settings.request_retention_days,
     )
     offsets = OffsetWatch(
         settings.kafka, f"{settings.topic_prefix}{settings.consumer_group}", settings.offset_poll_ms / 1000

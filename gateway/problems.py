@@ -15,12 +15,13 @@ CONTENT_TYPE = "application/problem+json"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A type of problem: its last path segment, title, HTTP status and what to do."""
+    """A type of problem: its last path segment, title, HTTP status, what to do, and whether it is stored for its key."""
 
     type: str
     title: str
     status: int
     retry: Retry
+    is_stored: bool = False
 
 
 _STATUS_OF_REFUSAL = {
@@ -74,7 +75,13 @@ _OF_HTTP = (
     INTERNAL,
 )
 _OF_REFUSALS = tuple(
-    Kind(refusal.reason, refusal.title, _STATUS_OF_REFUSAL.get(refusal.reason, _CONFLICT), refusal.retry)
+    Kind(
+        refusal.reason,
+        refusal.title,
+        _STATUS_OF_REFUSAL.get(refusal.reason, _CONFLICT),
+        refusal.retry,
+        is_stored=refusal.stored,
+    )
     for refusal in CATALOGUE.values()
 )
 

@@ -29,7 +29,7 @@ async def test_the_pages_load_nothing_and_lead_on(alice: Client) -> None:
     for text in (start, problems):
         assert re.findall(r"(?:src|href)=['\"]?(?:https?:)?//", text) == []
     links = set(re.findall(r"href=([^ >]+)", start)) - {"/slots/availability"}
-    assert {"/problems", "/healthz", "/readyz", "/version", "/metrics"} == links
+    assert {"/docs", "/openapi.json", "/problems", "/healthz", "/readyz", "/version", "/metrics"} == links
     for link in links:
         assert await page(alice, link)
     for kind in KINDS.values():

@@ -1,0 +1,184 @@
+"""The schemas of openapi.json (JSON Schema 2020-12): what answers look like, and the parameters and header fields of calls."""
+
+from typing import Any
+
+import msgspec
+
+from gateway.idempotency import KEY_CHARACTERS_MAX
+from gateway.problems import KINDS
+from topics.identifiers import RESOURCE_ID_PATTERN
+from topics.refusals import Retry
+from topics.resources import Counters, HoldStatus, Settings
+
+Schema = dict[str, Any]
+
+_REF = "#/components/schemas/{name}"
+_ID_PATTERN = RESOURCE_ID_PATTERN.removesuffix(r"(?!\n)")  # Python needs that; ECMA-262's `$` is the end
+_TEXT: Schema = {"type": "string"}
+_NUMBER: Schema = {"type": "integer", "minimum": 0}
+_INSTANT: Schema = {"type": "string", "format": "date-time"}
+_REFERENCE: Schema = {"type": ["string", "null"], "maxLength": 128}
+_LINKS: Schema = {"type": "object", "additionalProperties": _TEXT}
+
+
+def reference(name: str) -> Schema:
+    """Return a reference to a schema of the document."""
+    return {"$ref": _REF.format(name=name)}
+
+
+def _or_null(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def closed(properties: Schema, *optional: str) -> Schema:
+    """Return an object of exactly these members, all required but those named."""
+    required = [name for name in properties if name not in optional]
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def together(*parts: Schema, **properties: Schema) -> Schema:
+    """Return an object of the members of all parts, and of these, and of no others."""
+    own = {"type": "object", "properties": properties, "required": list(properties)}
+    return {"allOf": [*parts, own], "unevaluatedProperties": False}
+
+
+_HOLD: Schema = {
+    "type": "object",
+    "properties": {
+        "id": _TEXT,
+        "status": {"enum": [status.value for status in HoldStatus]},
+        "granted_at": _INSTANT,
+        "expires_at": _INSTANT,
+        "expires_latest_at": {**_INSTANT, "description": "No extension goes beyond"},
+        "client_reference": {**_REFERENCE, "description": "That of the request which placed the hold"},
+        "request_reference": {**_REFERENCE, "description": "That of this request, where it did not place the hold"},
+        "hold_token": {**_TEXT, "description": "For the owner only: who shows it as Hold-Token may do as he may"},
+        "links": _LINKS,
+    },
+    "required": ["id", "status", "granted_at", "expires_at", "expires_latest_at", "client_reference", "links"],
+}
+
+# How each kind shows its holds.
+HOLDS: dict[str, Schema] = {"SlotHold": together(reference("Hold"), slot_id=_TEXT, quantity=_NUMBER)}
+
+_PROBLEM = closed(
+    {
+        "type": {**_TEXT, "format": "uri", "description": "The address of a page that explains it"},
+        "title": _TEXT,
+        "status": {"type": "integer", "minimum": 400, "maximum": 599},
+        "detail": _TEXT,
+        "retry": {"enum": [retry.value for retry in Retry]},
+        "instance": {**_TEXT, "format": "uri-reference"},
+        "errors": {"type": "array", "items": closed({"detail": _TEXT, "pointer": _TEXT})},
+        "request_id": _TEXT,
+        "client_reference": _REFERENCE,
+        "retry_at": _INSTANT,
+        "cause": _TEXT,
+        "violated-policies": {"type": "array", "items": _TEXT},
+    },
+    *("instance", "errors", "request_id", "client_reference", "retry_at", "cause", "violated-policies"),
+)
+
+_STATUS_OF_REQUEST: Schema = {"enum": ["queued", "succeeded", "refused"]}
+_REQUEST = closed(
+    {
+        "id": _TEXT,
+        "status": _STATUS_OF_REQUEST,
+        "submitted_at": _or_null(_INSTANT),
+        "decided_at": _or_null(_INSTANT),
+        "ahead": {
+            "type": ["integer", "null"],
+            "description": "Commands before it in its partition, where that is known",
+        },
+        "client_reference": _REFERENCE,
+        "result": {"type": "object", "description": "What the direct answer would have been"},
+        "error": reference("Problem"),
+        "links": _LINKS,
+    },
+    *("client_reference", "result", "error"),
+)
+_QUEUED = closed(
+    {"id": _TEXT, "status": {"const": "queued"}, "links": _LINKS, "client_reference": _REFERENCE}, "client_reference"
+)
+
+
+def schemas() -> dict[str, Schema]:
+    """Return all schemas of answers, by name."""
+    _, ours = msgspec.json.schema_components((Settings, Counters), ref_template=_REF)
+    free = dict.fromkeys(("capacity", "remaining", "held", "version"), _NUMBER)
+    about_definition = {"properties": {"request_reference": _REFERENCE}}
+    return {
+        **ours,
+        "Hold": _HOLD,
+        **HOLDS,
+        "AnyHold": {"anyOf": [reference(name) for name in HOLDS]},
+        "Slot": together(
+            reference("Settings"), reference("Counters"), about_definition, slot_id=_TEXT, version=_NUMBER
+        ),
+        "SlotAvailability": closed({"slot_id": _TEXT, **free}),
+        "Queued": _QUEUED,
+        "Request": _REQUEST,
+        "Problem": _PROBLEM,
+        "Health": closed({"status": {"const": "ok"}}),
+        "Readiness": {"type": "object", "required": ["ready"], "additionalProperties": {"type": "boolean"}},
+        "Version": closed({"version": _TEXT, "python": _TEXT}),
+        "Document": {"type": "object", "required": ["openapi", "info", "paths"]},
+    }
+
+
+def _parameter(name: str, place: str, description: str, schema: Schema, *, required: bool = False) -> Schema:
+    return {"name": name, "in": place, "required": required, "description": description, "schema": schema}
+
+
+_KEY: Schema = {"type": "string", "minLength": 1, "maxLength": KEY_CHARACTERS_MAX + 2}
+_KEY_MEANS = (
+    "A new value (a UUID) for each new request; the same for its retries. See /problems/idempotency_key_missing"
+)
+
+PARAMETERS: dict[str, Schema] = {
+    "Idempotency-Key": _parameter("Idempotency-Key", "header", _KEY_MEANS, _KEY, required=True),
+    "OptionalIdempotencyKey": _parameter("Idempotency-Key", "header", _KEY_MEANS, _KEY),
+    "Prefer": _parameter(
+        "Prefer", "header", "`wait=N`: up to N seconds for the outcome; `respond-async`: 202 at once", _TEXT
+    ),
+    "traceparent": _parameter("traceparent", "header", "W3C trace context; the events bear it", _TEXT),
+    "Buyer": _parameter(
+        "Buyer",
+        "header",
+        "Whom this is bought for, for limits; from keys of scope trusted",
+        {**_TEXT, "maxLength": 128},
+    ),
+    "Hold-Token": _parameter("Hold-Token", "header", "The token of the hold, where the caller is not its owner", _TEXT),
+    "If-Match": _parameter("If-Match", "header", 'The version it must have, `"3"`, or `*`: it must exist', _TEXT),
+    "If-None-Match": _parameter("If-None-Match", "header", "`*`: it must not exist yet", {"const": "*"}),
+    "Min-Version": _parameter("Min-Version", "header", "No older version will do", _NUMBER),
+    "Last-Event-ID": _parameter("Last-Event-ID", "header", "Sent by browsers that come again", _TEXT),
+    "ids": _parameter("ids", "query", "Only these, separated by commas", _TEXT),
+    "after": _parameter("after", "query", "From behind this id", _TEXT),
+    "limit": _parameter("limit", "query", "So many at most", {"type": "integer", "minimum": 1}),
+    "wait": _parameter("wait", "query", "Up to so many seconds for the outcome", _NUMBER),
+    "client_reference": _parameter(
+        "client_reference", "query", "Echoed in answers and events", {**_TEXT, "minLength": 1, "maxLength": 128}
+    ),
+}
+OF_PATHS: dict[str, Schema] = {
+    "slot_id": {"type": "string", "pattern": _ID_PATTERN},
+    "hold_id": _TEXT,
+    "request_id": _TEXT,
+    "type": {"enum": list(KINDS)},
+}
+
+HEADERS: dict[str, Schema] = {
+    name: {"description": description, "schema": _TEXT}
+    for name, description in {
+        "Location": "Where it is",
+        "Retry-After": "After how many seconds, or when, to come again",
+        "ETag": "The version, as If-Match takes it",
+        "Link": 'The next page, `rel="next"`',
+        "Idempotent-Replayed": "`true` where an earlier request with this key is answered",
+        "Preference-Applied": "What of Prefer was honoured",
+        "RateLimit": "How the account stands (IETF draft 10)",
+        "RateLimit-Policy": "The account's quotas",
+        "WWW-Authenticate": "Bearer",
+    }.items()
+}
