@@ -73,7 +73,7 @@ def document(url: str) -> dict[str, Any]:
 
 def _operation(call: Call) -> dict[str, Any]:
     operation: dict[str, Any] = {
-        "operationId": f"{call.method.lower()}{_IN_PATH.sub('', call.path).title()}".replace("/", "").replace(".", ""),
+        "operationId": _name(call),
         "tags": [call.tag],
         "summary": call.summary,
         "parameters": [
@@ -89,6 +89,15 @@ def _operation(call: Call) -> dict[str, Any]:
     if call.is_public:
         operation["security"] = []
     return operation
+
+
+def _name(call: Call) -> str:
+    """Return a name that a program may have for the call: `postSlotsBySlotIdHold`, `getProblemsByType`."""
+    steps = [step.capitalize() for step in re.split(r"[/.]", call.path) if step]
+    named = [
+        f"By{match[1].title().replace('_', '')}" if (match := _IN_PATH.match(step.lower())) else step for step in steps
+    ]
+    return f"{call.method.lower()}{''.join(named) or 'Start'}"
 
 
 def _path_parameters(call: Call) -> Iterator[Schema]:

@@ -24,8 +24,8 @@ TEXTS: Mapping[str, str] = {
     "malformed_json": "The body is no JSON (RFC 8259), is not encoded as its header fields say, or has two members of one name.",
     "malformed_header": "A header field (`If-Match`, `If-None-Match`, `Min-Version`, `Buyer`) is not of its form: the detail "
     "says which, and what the form is.",
-    "idempotency_key_missing": "This call needs an `Idempotency-Key`, so that a retry is known for one. The policy of keys says "
-    "and does.",
+    "idempotency_key_missing": "This call needs an `Idempotency-Key`, so that a retry is known for one. The policy "
+    "of keys says what one is and does.",
     "idempotency_key_malformed": "The `Idempotency-Key` is no quoted string and no bare token, is empty or too long, was sent "
     "twice, or is no UUID where this installation wants UUIDs. The policy of keys says what one is and does.",
     "invalid_request": "The body is JSON, but a field is unknown, missing or out of its bounds, or two contradict each other: "

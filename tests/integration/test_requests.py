@@ -273,7 +273,7 @@ async def test_silent_kafka_is_503(alice: Client, slot: str, running: Installati
             assert problem(await poll(client, body["request_id"], 1), 503, "unavailable")["retry"] == "same_key"
             started = time.monotonic()
             problem(await poll(client, body["request_id"], 0), 503, "unavailable")
-            assert time.monotonic() - started < 3
+            assert time.monotonic() - started < 10
             polled = await poll(client, decided.body["links"]["request"].rpartition("/")[2])
             assert polled.body["result"] == decided.body
             assert (await client.call("GET", "/readyz")).status == 503
