@@ -38,6 +38,36 @@ async def test_the_pages_load_nothing_and_lead_on(alice: Client) -> None:
     problem(await alice.call("GET", "/problems/none"), 404, "unknown_path")
 
 
+async def test_the_policy_of_keys_is_at_the_types_of_its_problems(alice: Client, running: Installation) -> None:
+    """With the settings of this gateway; seen to fail with the type's page as it was, which told of no policy."""
+    url = await running.start_gateway(until="healthz", FIRMHOLD_REQUEST_RETENTION_DAYS="29", FIRMHOLD_KEY_FORMAT="uuid")
+    async with running.client(url=url) as client:
+        for name in ("idempotency_key_missing", "idempotency_key_malformed", "idempotency_key_reused"):
+            text = await page(client, f"/problems/{name}")
+            for said in (
+                "belongs to the account",
+                "kept for at least 29 days",
+                "must be a UUID",
+                "joins it",
+                "still free",
+            ):
+                assert said in text, (name, said)
+        assert "29 days" not in await page(client, "/problems/sold_out")
+
+
+async def test_the_api_tells_of_itself(alice: Client, running: Installation) -> None:
+    """A document for programs, under this gateway's address, and a page that loads nothing and names every call."""
+    described = (await alice.call("GET", "/openapi.json")).body
+    assert described["servers"] == [{"url": running.gateway_url}]
+    text = await page(alice, "/docs")
+    assert re.findall(r"(?:src|href)=['\"]?(?:https?:)?//", text) == []
+    for path, methods in described["paths"].items():
+        for method in methods:
+            assert f"<code>{method.upper()} {path}</code>" in text
+    for link in set(re.findall(r"href=([^ >]+)", text)):
+        assert await page(alice, link)
+
+
 async def test_version(alice: Client) -> None:
     """It names the version of the package, and of Python."""
     body = (await alice.call("GET", "/version")).body

@@ -38,7 +38,7 @@ def test_it_is_openapi() -> None:
     """By the validator's word, references included; which does notice a fault."""
     OpenAPIV31SpecValidator(DOCUMENT).validate()
     broken = copy.deepcopy(document("http://gateway"))
-    broken["paths"]["/slots/{slot_id}"]["get"]["responses"]["200"]["content"] = 7
+    del broken["info"]["title"]
     assert list(OpenAPIV31SpecValidator(broken).iter_errors())
 
 
