@@ -7,7 +7,17 @@ entries here (`place_hold`, `define_resource` say what those calls have in commo
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from gateway.bodies import Body, ChangeBody, ExtendBody, HoldBody, RequestBody, SlotBody
+from gateway.bodies import (
+    Body,
+    ChangeBody,
+    ExtendBody,
+    HoldBody,
+    OrderBody,
+    ProductBody,
+    ProductHoldBody,
+    RequestBody,
+    SlotBody,
+)
 
 JSON = "application/json"
 HTML = "text/html"
@@ -60,18 +70,24 @@ _TAKING = ("closed", "not_open_yet", "units_per_hold_exceeded", "sold_out")
 _HOLD_IS_NOT_THERE = ("not_found", "hold_refused", "hold_not_found")
 
 
-def place_hold(path: str, tag: str, schema: str, body: type[Body] = HoldBody) -> Call:
+def place_hold(path: str, tag: str, schema: str, body: type[Body] = HoldBody, *, key_required: bool = True) -> Call:
     """Return the entry of a call that places a hold of some kind."""
     return Call(
         "POST",
         path,
         tag,
         "Hold units for a while",
-        {201: Answer("held", schema, headers=("Location", *_WRITTEN)), 202: _QUEUED},
-        ("Idempotency-Key", "Buyer", *_OF_WRITE),
+        {
+            200: Answer(
+                "as it stands: placed before by this key, whose outcome is forgotten", schema, headers=_WRITTEN
+            ),
+            201: Answer("held", schema, headers=("Location", *_WRITTEN)),
+            202: _QUEUED,
+        },
+        ("Idempotency-Key" if key_required else "OptionalIdempotencyKey", "Buyer", *_OF_WRITE),
         body,
         (
-            "idempotency_key_missing",
+            *(("idempotency_key_missing",) if key_required else ()),
             "malformed_header",
             "not_found",
             *_MALFORMED_BODY,
@@ -150,8 +166,10 @@ def _of_hold(method: str, way: str, summary: str, done: str, *problems: str, bod
     )
 
 
-_OVER = ("hold_cancelled", "hold_expired")
-_CANCEL = _of_hold("DELETE", "", "Give a hold back, held or confirmed", "cancelled, or over already", "invalid_request")
+_OVER = ("hold_used", "hold_cancelled", "hold_expired")
+_CANCEL = _of_hold(
+    "DELETE", "", "Give a hold back, held or confirmed", "cancelled, or over already", "hold_used", "invalid_request"
+)
 
 HOLDS = (
     Call(
@@ -163,7 +181,7 @@ HOLDS = (
         ("Hold-Token",),
         problems=("hold_not_found", "unavailable"),
     ),
-    _of_hold("POST", "/confirm", "Make a hold firm", "confirmed", *_OVER, "sold_out", body=RequestBody),
+    _of_hold("POST", "/confirm", "Make a hold firm", "confirmed", "needs_order", *_OVER, "sold_out", body=RequestBody),
     _of_hold(
         "POST",
         "/extend",
@@ -184,6 +202,64 @@ HOLDS = (
         body=ChangeBody,
     ),
     replace(_CANCEL, parameters=(*_CANCEL.parameters, "client_reference")),
+)
+
+PRODUCTS = (
+    list_available("/api/products", "Products", "ProductAvailability"),
+    Call(
+        "GET",
+        "/api/products/{product_id}",
+        "Products",
+        "Show one as the list has it",
+        {200: Answer("what is left of it", "ProductAvailability", headers=("ETag",))},
+        ("Min-Version",),
+        problems=("malformed_header", "not_found", "unavailable"),
+    ),
+    define_resource("/api/products/{product_id}", "Products", "Product", ProductBody),
+    place_hold("/api/holds", "Products", "ProductHoldPlaced", ProductHoldBody, key_required=False),
+    place_hold("/api/holds/{product_id}/{quantity}", "Products", "ProductHoldMessage", RequestBody, key_required=False),
+)
+
+
+def _place_order(path: str, schema: str, body: type[Body]) -> Call:
+    return Call(
+        "POST",
+        path,
+        "Orders",
+        "Place an order on a hold: the hold is used up, the units wait for the payment",
+        {
+            200: Answer("as it stands: placed before by this key", schema, headers=_WRITTEN),
+            201: Answer("placed", schema, headers=("Location", *_WRITTEN)),
+            202: _QUEUED,
+        },
+        ("Hold-Token", "OptionalIdempotencyKey", *_OF_WRITE),
+        body,
+        (*_HOLD_IS_NOT_THERE, "hold_confirmed", *_OVER, "sold_out", *_MALFORMED_BODY, *_OF_EVERY_WRITE),
+        is_write=True,
+    )
+
+
+ORDERS = (
+    _place_order("/api/orders", "OrderPlaced", OrderBody),
+    _place_order("/api/orders/{hold_id}/{product_id}", "OrderMessage", RequestBody),
+    Call(
+        "GET",
+        "/api/orders/{order_id}",
+        "Orders",
+        "Show an order with its payments",
+        {200: Answer("as it stands", "OrderWithPayments")},
+        problems=("order_not_found", "unavailable"),
+    ),
+    Call(
+        "DELETE",
+        "/api/orders/{order_id}",
+        "Orders",
+        "Call an order off: its units return, money that was paid is to be refunded",
+        {200: Answer("called off, or over already", "Order", headers=_WRITTEN), 202: _QUEUED},
+        ("Hold-Token", "OptionalIdempotencyKey", "client_reference", *_OF_WRITE),
+        problems=("not_found", "order_not_found", "invalid_request", *_OF_EVERY_WRITE),
+        is_write=True,
+    ),
 )
 
 REQUESTS = (
@@ -234,4 +310,4 @@ OPERATING = (
     _page("/openapi.json", "This API, as OpenAPI 3.1", schema="Document", content_type=JSON),
 )
 
-CALLS = (*SLOTS, *HOLDS, *REQUESTS, *OPERATING)
+CALLS = (*SLOTS, *PRODUCTS, *HOLDS, *ORDERS, *REQUESTS, *OPERATING)

@@ -7,6 +7,7 @@ import msgspec
 from gateway.idempotency import KEY_CHARACTERS_MAX
 from gateway.problems import KINDS
 from topics.identifiers import RESOURCE_ID_PATTERN
+from topics.orders import EndedBy, OrderStatus, PaymentStatus
 from topics.refusals import Retry
 from topics.resources import Counters, HoldStatus, Settings
 
@@ -59,7 +60,92 @@ _HOLD: Schema = {
 }
 
 # How each kind shows its holds.
-HOLDS: dict[str, Schema] = {"SlotHold": together(reference("Hold"), slot_id=_TEXT, quantity=_NUMBER)}
+HOLDS: dict[str, Schema] = {
+    "SlotHold": together(reference("Hold"), slot_id=_TEXT, quantity=_NUMBER),
+    "ProductHold": together(reference("Hold"), product_id=_TEXT, qty=_NUMBER, price=_NUMBER, currency=_TEXT),
+}
+
+_MONEY: Schema = {"type": "integer", "description": "In minor units of the currency"}
+_PRODUCT = {
+    "id": _TEXT,
+    "name": {"type": ["string", "null"]},
+    "price": {**_MONEY, "type": ["integer", "null"]},
+    "currency": {"type": ["string", "null"]},
+    "stock": {**_NUMBER, "description": "What can still be held"},
+    "stock_available": {**_NUMBER, "description": "What is not sold yet"},
+    "stock_reserved": {**_NUMBER, "description": "What live holds and pending orders have"},
+    "version": _NUMBER,
+}
+_PAYMENT = closed(
+    {
+        "provider": _TEXT,
+        "payment_id": _TEXT,
+        "status": {"enum": [status.value for status in PaymentStatus]},
+        "amount": {**_MONEY, "type": ["integer", "null"]},
+        "refunded_amount": _MONEY,
+        "currency": {"type": ["string", "null"]},
+    }
+)
+_ORDER = {
+    "id": _TEXT,
+    "hold_id": _TEXT,
+    "product_id": _TEXT,
+    "qty": _NUMBER,
+    "price": _MONEY,
+    "amount": _MONEY,
+    "currency": _TEXT,
+    "status": {"enum": [status.value for status in OrderStatus]},
+    "ended_by": {"enum": [None, *(way.value for way in EndedBy)]},
+    "payment_due_at": _INSTANT,
+    "created_at": _INSTANT,
+    "updated_at": _INSTANT,
+    "counted": {**_MONEY, "description": "Money that counts for it"},
+    "overpaid_by": _MONEY,
+    "refund_due": _MONEY,
+    "client_reference": _REFERENCE,
+    "request_reference": _REFERENCE,
+    "payments": {"type": "array", "items": reference("Payment")},
+    "links": _LINKS,
+}
+
+
+def _picked(members: Schema, *names: str) -> Schema:
+    return closed({name: members[name] for name in names})
+
+
+def _message(member: str, schema: Schema) -> Schema:
+    return closed({"message": _TEXT, "success": {"const": True}, member: schema})
+
+
+def _of_products() -> dict[str, Schema]:
+    """Return the schemas of products and orders."""
+    held = {
+        "id": _TEXT,
+        "hold_id": _TEXT,
+        "product_id": _TEXT,
+        "qty": _NUMBER,
+        "expires_at": _INSTANT,
+        "hold_token": _TEXT,
+    }
+    times = ("created_at", "updated_at")
+    without = {name: schema for name, schema in _ORDER.items() if name != "payments"}
+    placed = ("id", "hold_id", "status", "amount", "currency", "payment_due_at", *times)
+    return {
+        "ProductAvailability": closed(_PRODUCT),
+        "Product": together(
+            reference("Settings"),
+            {"properties": {"request_reference": _REFERENCE, "payment_seconds": _NUMBER}},
+            **_PRODUCT,
+        ),
+        "ProductHoldPlaced": _picked(held, "hold_id", "product_id", "qty", "expires_at", "hold_token"),
+        "ProductHoldMessage": _message("hold", _picked(held, "id", "qty", "expires_at")),
+        "Payment": _PAYMENT,
+        "Order": closed(without, "request_reference"),
+        "OrderWithPayments": closed(_ORDER, "request_reference"),
+        "OrderPlaced": _picked(_ORDER, *placed),
+        "OrderMessage": _message("order", _picked(_ORDER, "id", "hold_id", "status", *times)),
+    }
+
 
 _PROBLEM = closed(
     {
@@ -74,9 +160,21 @@ _PROBLEM = closed(
         "client_reference": _REFERENCE,
         "retry_at": _INSTANT,
         "cause": _TEXT,
+        "order_id": _TEXT,
+        "links": _LINKS,
         "violated-policies": {"type": "array", "items": _TEXT},
     },
-    *("instance", "errors", "request_id", "client_reference", "retry_at", "cause", "violated-policies"),
+    *(
+        "instance",
+        "errors",
+        "request_id",
+        "client_reference",
+        "retry_at",
+        "cause",
+        "order_id",
+        "links",
+        "violated-policies",
+    ),
 )
 
 _STATUS_OF_REQUEST: Schema = {"enum": ["queued", "succeeded", "refused"]}
@@ -111,6 +209,7 @@ def schemas() -> dict[str, Schema]:
         **ours,
         "Hold": _HOLD,
         **HOLDS,
+        **_of_products(),
         "AnyHold": {"anyOf": [reference(name) for name in HOLDS]},
         "Slot": together(
             reference("Settings"), reference("Counters"), about_definition, slot_id=_TEXT, version=_NUMBER
@@ -163,7 +262,10 @@ PARAMETERS: dict[str, Schema] = {
 }
 OF_PATHS: dict[str, Schema] = {
     "slot_id": {"type": "string", "pattern": _ID_PATTERN},
+    "product_id": {"type": "string", "pattern": _ID_PATTERN},
+    "quantity": {"type": "integer", "minimum": 1},
     "hold_id": _TEXT,
+    "order_id": _TEXT,
     "request_id": _TEXT,
     "type": {"enum": list(KINDS)},
 }
