@@ -16,8 +16,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 _log = structlog.get_logger(__name__)
-_HEARD_SECONDS = 3.0  # offsets are read twice a second for the backlog: Kafka spoke of late
-_PATIENCE_SECONDS = 1.0  # for whoever does not want to wait, where it did not
+_HEARD_SECONDS = 5.0  # offsets are read twice a second for the backlog: Kafka spoke of late
+_PATIENCE_SECONDS = 2.0  # for whoever does not want to wait, where it did not
 
 
 class OffsetsUnavailableError(Exception):
@@ -58,7 +58,7 @@ class OffsetWatch:
         self._heard_at = -math.inf
 
     async def heard(self, topic: str, partition: int) -> None:
-        """Return at once if Kafka told offsets of late, else as soon as it does, within a second.
+        """Return at once if Kafka told offsets of late, else as soon as it does, within two seconds.
 
         Raises OffsetsUnavailableError.
         """
