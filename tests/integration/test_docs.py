@@ -16,8 +16,6 @@ from tests.installation import ADMIN_KEY, Installation, installation
 from tests.openapi import call_of, check_answer
 from tests.servers import Urls
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 DOCS = Path(__file__).parents[2] / "docs"
 _BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _MEMBER = re.compile(r'(?P<place>[\w.\[\]]+)(?P<sign>=>?)(?P<value>"[^"]*"|\S+)\s*')
@@ -67,6 +65,7 @@ def member(body: Any, place: str) -> Any:  # noqa: ANN401 - JSON
     return body
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_each_example_is_answered_as_the_page_says(running: Installation) -> None:
     """In its order, with what earlier answers gave; seen to fail on a status, a member and a header changed in the page."""
     known = {"FIRMHOLD_URL": running.gateway_url, "FIRMHOLD_ADMIN_KEY": ADMIN_KEY}
