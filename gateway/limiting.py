@@ -13,7 +13,7 @@ from aiohttp import web
 
 from gateway.callers import ADMIN_ACCOUNT, ANONYMOUS
 from gateway.context import CONTEXT
-from gateway.problems import RATE_LIMITED, ProblemError
+from gateway.problems import RATE_LIMITED, ProblemError, instance_of
 from gateway.rate_limits import Standing
 from gateway.webhooks import STANDARD_PATH
 
@@ -54,7 +54,7 @@ def _refused(request: web.Request, standings: Sequence[Standing]) -> web.Respons
     detail = f"your account's quota of writes ({', '.join(names)}) is used up for {seconds} s: nothing was published"
     error = ProblemError(RATE_LIMITED, detail, **{"violated-policies": names})
     error.headers["Retry-After"] = str(seconds)
-    return request.app[CONTEXT].problems.response(error, request.path)
+    return request.app[CONTEXT].problems.response(error, instance_of(request))
 
 
 def _tell(response: web.StreamResponse, standings: Sequence[Standing]) -> None:

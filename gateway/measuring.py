@@ -58,6 +58,11 @@ async def get_metrics(request: web.Request) -> web.Response:
     return web.Response(body=request.app[EXPOSITION].text(), headers={"Content-Type": CONTENT_TYPE})
 
 
+def answer_of_no_route(status: int) -> tuple[str, str, str]:
+    """Return what is counted of an answer to something that was no request, or of none that is known."""
+    return ("other", "none", str(status))
+
+
 @web.middleware
 async def count_answers(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Count the answer by its route, never by its path: ids are without number, and so are a stranger's methods."""

@@ -96,11 +96,13 @@ class Submitter:
         structlog.contextvars.bind_contextvars(request_id=asked, kind=kind, resource=command.resource_id)
         with self._waiters.waiting_for(asked) as waiter:
             acknowledgement = await self._publish(submission, asked)
-            if waiter is None or submission.wait.seconds <= 0:
-                return self._accepted(asked, submission)
+            if submission.wait.seconds <= 0:
+                return self._accepted(asked, submission, submission.wait)
+            if waiter is None:
+                return self._accepted(asked, submission, submission.wait.not_waited())
             answer = await self.outcome(asked, source, waiter, deadline)
         if answer is None:
-            return self._accepted(asked, submission)
+            return self._accepted(asked, submission, submission.wait)
         self.outcome_seconds[(kind,)].observe(asyncio.get_running_loop().time() - began)
         rendered = self._answers.of_event(asked, answer.type, answer.data)
         if submission.style is not None and not rendered.is_refusal:
@@ -167,7 +169,7 @@ class Submitter:
             request_id=asked,
         )
 
-    def _accepted(self, asked: str, submission: Submission) -> web.Response:
+    def _accepted(self, asked: str, submission: Submission, waited: Wait) -> web.Response:
         headers = {
             "Location": f"/requests/{asked}",
             "Retry-After": str(self._bounds.retry_after_seconds),
@@ -177,7 +179,7 @@ class Submitter:
         reference = commands.client_reference_of(submission.command)
         if reference is not None:
             body["client_reference"] = reference
-        return _with_preference(json_response(body, status=_ACCEPTED, headers=headers), submission.wait)
+        return _with_preference(json_response(body, status=_ACCEPTED, headers=headers), waited)
 
 
 def _outcome_seconds() -> Histogram:

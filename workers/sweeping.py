@@ -88,7 +88,9 @@ class Sweeper:
         """Publish an Expire for each resource of ours with holds whose time is over, unless one is on its way."""
         at = now()
         due = [key for key in await self._due_resources(self._sweep.resources_max) if self._is_ours(key)]
-        self._sent_at = {key: sent_at for key, sent_at in self._sent_at.items() if at - sent_at < self._sweep.again_seconds}
+        self._sent_at = {
+            key: sent_at for key, sent_at in self._sent_at.items() if at - sent_at < self._sweep.again_seconds
+        }
         asked = [key for key in due if key not in self._sent_at]
         if not asked:
             return

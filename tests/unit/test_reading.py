@@ -138,6 +138,10 @@ DEAD: dict[str, tuple[Incoming, Reason]] = {
         signed_record(envelope_of(DefineResource(resource_id="room-1"))),
         Reason.INVALID_COMMAND,
     ),
+    "settings that contradict each other": (
+        signed_record(envelope_of(msgspec.structs.replace(define(), hold_seconds=11, max_hold_seconds=10))),
+        Reason.INVALID_COMMAND,
+    ),
     "a kind that is not served": (replace(plain(), kind="tram"), Reason.UNKNOWN_TYPE),
 }
 

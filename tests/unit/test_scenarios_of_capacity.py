@@ -59,6 +59,16 @@ SCENARIOS = {
         define room capacity=4                           -> defined oversubscribed_by=0 remaining=1
         hold k2 room                                     -> held remaining=0
     """,
+    "a definition may ask for what is there: a version, any at all, or nothing": """
+        define room capacity=1 if_exists=true            -> version_mismatch version=0
+        define room capacity=1 if_version=1              -> version_mismatch version=0
+        define room capacity=1 if_version=0 if_exists=true -> version_mismatch version=0
+        define room capacity=1 if_version=0              -> defined version=1
+        define room capacity=2 if_version=0              -> version_mismatch version=1
+        define room capacity=2 if_exists=true            -> defined version=2
+        define room capacity=3 if_version=1              -> version_mismatch version=2
+        define room capacity=3 if_version=2 if_exists=true -> defined version=3
+    """,
     "a closed slot takes no holds, and keeps those it has": """
         define room capacity=2                           -> defined
         hold k1 room                                     -> held
