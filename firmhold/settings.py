@@ -117,9 +117,13 @@ class Settings(BaseSettings):
     ] = 1.0
     sweep_again_seconds: Annotated[
         PositiveFloat,
-        Field(description="After how long an Expire is published again for a resource that still has such holds"),
-    ] = 1.0
-    sweep_resources_max: Annotated[PositiveInt, Field(description="Resources that one look finds at most")] = 1_000
+        Field(
+            description="After how long an Expire is published again though the first is not decided: only if it was lost"
+        ),
+    ] = 30.0
+    sweep_holds_max: Annotated[
+        PositiveInt, Field(description="Holds that one page of such a look has; a look reads all pages")
+    ] = 1_000
 
     purge_margin_hours: Annotated[
         PositiveInt,

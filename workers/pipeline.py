@@ -23,6 +23,7 @@ from workers.backoff import backoff
 from workers.crash_points import CrashPoint, Reached
 from workers.emitting import Emitter
 from workers.invalidation import Invalidator
+from workers.progress import Progress
 from workers.reading import Forwarded, Incoming, Item, Ordered, Reader, Rejected
 
 _log = structlog.get_logger(__name__)
@@ -122,6 +123,7 @@ class Pipeline:
         self._stopping = asyncio.Event()
         self._unfinished = 0
         self.counts = Counts()
+        self.progress = Progress()
 
     async def put(self, delivery: Delivery) -> None:
         """Read a delivery and take it in; waits while the inbox is full, in number or in bytes: that pauses the fetching."""
@@ -235,6 +237,9 @@ class Pipeline:
         items = [item for read in reads for item in read.items]
         commands = [item.arrived for item in items if isinstance(item, Ordered)]
         applied = await self._applier.apply(commands) if commands else Applied((), {})
+        for read in reads:
+            incoming = read.delivery.incoming
+            self.progress.note(incoming.topic, incoming.partition, incoming.offset)
         await self._decided.put(Batch([read.delivery for read in reads], items, applied))
         self._count(items, applied)
 
