@@ -1,22 +1,21 @@
 """The sweeper with thousands of quiet slots: each is announced soon, and asked for once, however long its Expire waits."""
 
-import json
-import statistics
 from collections.abc import AsyncIterator
-from datetime import datetime
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from schema.connections import Timeouts, lazy_pool
+from schema.store import Store
 from tests.installation import Client, Installation, eventually, installation
 from tests.integration.expectations import fresh, headers_of
 from tests.servers import Urls
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-SLOTS = 3_000
-# Each slot as the one that was defined, with a hold that ends in five seconds or up to three seconds later.
+SLOTS = 1_500
+# Each slot as the one that was defined, with a hold that ends in five seconds or a little later.
 PLACE = """
 with slots as (
     select $1 || '-' || number as id, clock_timestamp() as now, number * interval '1 millisecond' as later
@@ -65,11 +64,27 @@ async def test_r9_many_quiet_slots(alice: Client, running: Installation) -> None
 
         await eventually(all_ended, seconds=60, what="all holds are expired")
         stored = await database.fetchval("select count(*) from requests where command = 'Expire'")
-    late_seconds = [
-        (datetime.fromisoformat(told["decided_at"]) - datetime.fromisoformat(told["hold"]["expires_at"])).total_seconds()
-        for record in await running.records(running.settings.catalogue().events("slot"))
-        if headers_of(record)["ce_type"] == "hold.expired"
-        for told in [json.loads(record.value or b"{}")]
+    told = [
+        headers_of(record)["ce_type"] for record in await running.records(running.settings.catalogue().events("slot"))
     ]
-    print(f"late: median {statistics.median(late_seconds):.2f} s, at most {max(late_seconds):.2f} s")
-    assert (len(late_seconds), stored, await _expires(running)) == (SLOTS, SLOTS, SLOTS)
+    assert (told.count("hold.expired"), stored, await _expires(running)) == (SLOTS, SLOTS, SLOTS)
+
+
+TIED = """
+insert into holds (hold_id, kind, resource_id, account, status, quantity, units, granted_at, expires_at, expires_latest_at)
+select 'hold_slot~' || $1 || number || '~1', 'slot', $1 || number, 'alice', 'held', 1, '{}', now(),
+       now() - $2::integer * interval '1 minute', now() + interval '1 hour'
+from generate_series(1, $3::bigint) as number
+"""
+
+
+async def test_pages_of_what_is_due(postgres_url: str) -> None:
+    """All that is due is found, page by page, longest overdue first; what ends at one instant is never split, nor lost.
+
+    Seen to fail with `fetch first $2 rows only`, and with a first page only.
+    """
+    async with lazy_pool(postgres_url, connections_max=1, timeouts=Timeouts(), role="tests") as pool:
+        for name, minutes, holds in (("a", 3, 7), ("b", 2, 4), ("c", 1, 4), ("later", -5, 4)):
+            await pool.execute(TIED, name, minutes, holds)
+        pages = [[key.resource_id[0] for key in page] async for page in Store(pool).due_resources(5)]
+    assert pages == [["a"] * 7, ["b"] * 4 + ["c"] * 4, []]
