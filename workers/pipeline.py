@@ -1,8 +1,11 @@
 """The way of a record through a worker: inbox, batcher, emitter, acknowledgement. Nothing is skipped, order is kept.
 
 Two steps run beside each other, so that the next batch commits while the last one's events are on their way: the batcher
-decides and stores, the emitter invalidates, sends and acknowledges. What fails for a passing reason is tried again in
-place, however long that takes; what is not understood is raised, and the worker stops.
+decides and stores, the emitter sends and acknowledges. What a commit changed is invalidated at once, however long the
+events of earlier batches take: polls read Postgres, not events. The emitter waits for it before it sends.
+
+What fails for a passing reason is tried again in place, however long that takes; what is not understood is raised, and
+the worker stops.
 """
 
 import asyncio
@@ -71,11 +74,12 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Deliveries, what was read of them, and what that came to."""
+    """Deliveries, what was read of them, what that came to, and how the cache is being told."""
 
     deliveries: Sequence[Delivery]
     items: Sequence[Item]
     applied: Applied
+    invalidating: asyncio.Task[None]
 
 
 @dataclass(slots=True)
@@ -240,7 +244,9 @@ class Pipeline:
         for read in reads:
             incoming = read.delivery.incoming
             self.progress.note(incoming.topic, incoming.partition, incoming.offset)
-        await self._decided.put(Batch([read.delivery for read in reads], items, applied))
+        # Of several batches the later may be told first: the larger version wins.
+        telling = self._invalidator.invalidate(applied.versions, _kinds_defined(items))
+        await self._decided.put(Batch([read.delivery for read in reads], items, applied, asyncio.create_task(telling)))
         self._count(items, applied)
 
     async def _stopped_within(self, seconds: float) -> bool:
@@ -258,7 +264,7 @@ class Pipeline:
             self._decided.task_done()
 
     async def _emit(self, batch: Batch) -> None:
-        await self._invalidator.invalidate(batch.applied.versions, _kinds_defined(batch.items))
+        await batch.invalidating
         self._reached(CrashPoint.AFTER_INVALIDATION)
         await self._send_all(self._emitter.records(batch.items, batch.applied))
         self._reached(CrashPoint.AFTER_EVENTS)
