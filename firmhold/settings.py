@@ -60,7 +60,7 @@ class Settings(BaseSettings):
         SecretStr,
         Field(
             description="Trusted producers: `key id:base64 secret:scope+scope:source prefix`, separated by commas; "
-            "a secret has at least 16 bytes"
+            "a secret has at least 16 bytes. Who names buyers needs the scope `trusted`"
         ),
     ] = SecretStr("")
     admin_key: Annotated[SecretStr, Field(description="Bearer key that may define resources")] = SecretStr("")
@@ -182,7 +182,10 @@ class Settings(BaseSettings):
     ] = 5.0
     publications_max: Annotated[
         PositiveInt,
-        Field(description="Commands that one gateway has on their way to Kafka at once; more are answered 503"),
+        Field(
+            description="Commands that one gateway has on their way to Kafka at once; more are answered 503, new holds from "
+            "three quarters of them on: the rest is for confirm, cancel, extend and change"
+        ),
     ] = 2_000
     log_silent_ms: Annotated[
         PositiveInt,
