@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import asyncpg
+import msgspec
 
 from schema import queries
-from schema.rows import ResourceKey
-from topics.resources import Counters
+from schema.rows import Hold, ResourceKey
+from schema.store import hold_of
+from topics.resources import Counters, Settings
 
 _ROWS_MAX = 1_000
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -30,12 +32,13 @@ class AuditedPool:
 
 @dataclass(frozen=True, slots=True)
 class AuditedResource:
-    """A resource with its pools; `version` and `counters` are None if it has no row."""
+    """A resource with its pools; what is of the resource itself is None if it has no row."""
 
     key: ResourceKey
     version: int | None
     counters: Counters | None
     pools: tuple[AuditedPool, ...]
+    settings: Settings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +60,11 @@ class AuditedRequest:
 
 @dataclass(frozen=True, slots=True)
 class AuditedHold:
-    """A hold, whether the request that asked for it is stored, and why that was refused, if it was."""
+    """A hold, and the source of the request that asked for it; None if that is not stored."""
 
-    hold_id: str
     key: ResourceKey
-    granted_at: datetime
-    has_request: bool
-    reason: str | None
+    hold: Hold
+    source: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +127,7 @@ class Audits:
         after = ""
         while rows := await self._pool.fetch(queries.AUDIT_HOLDS, after, self._resource_id, _ROWS_MAX):
             for row in rows:
-                has_request = row["request_id"] is not None
-                yield AuditedHold(row["hold_id"], _key(row), row["granted_at"], has_request, row["reason"])
+                yield AuditedHold(_key(row), hold_of(row), row["source"])
             after = rows[-1]["hold_id"]
 
     async def decided(self, request_ids: Collection[str]) -> dict[str, DecidedRequest]:
@@ -158,4 +158,5 @@ def _resource(rows: list[asyncpg.Record]) -> AuditedResource:
     if first["version"] is None:
         return AuditedResource(_key(first), None, None, pools)
     counters = Counters(*(first[f"sum_{name}"] for name in Counters.__struct_fields__))
-    return AuditedResource(_key(first), first["version"], counters, pools)
+    settings = msgspec.json.decode(first["settings"], type=Settings)
+    return AuditedResource(_key(first), first["version"], counters, pools, settings)

@@ -1,6 +1,6 @@
--- Read a page of holds with what is stored of the request that asked for each: nothing, if it was purged.
+-- Read a page of holds, all of their columns, with the source of the request that asked for each: null, if it was purged.
 -- $1 behind this id, $2 only this resource id, or null, $3 rows at most.
-select h.hold_id, h.kind, h.resource_id, h.granted_at, r.request_id, r.reason
+select h.*, r.source
 from holds h
 left join requests r on r.request_id = 'req_' || substr(h.hold_id, 6)
 where h.hold_id > $1 and ($2::text is null or h.resource_id = $2)

@@ -233,8 +233,8 @@ async def test_e68_wrong_partition(running: Installation, slot: str) -> None:
 async def test_r6_what_strangers_may_not(running: Installation, alice: Client, slot: str) -> None:
     """Commands and sources beyond a stranger's authority are refused and claim nothing: the victim's id is still free.
 
-    Seen to fail on authority that is not asked, or not of a gateway's source, or not for a buyer, and on an answer that bears the request id that
-    the record claims.
+    Seen to fail on authority that is not asked, or not of a gateway's source, or not for a buyer, and on an answer that bears the
+    request id that the record claims.
     """
     key = str(uuid.uuid4())
     forger = signatures.SigningKey("gateway", b"guessed", frozenset(signatures.Scope), "gateway/")
