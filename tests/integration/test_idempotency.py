@@ -25,6 +25,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 REPLAYED = "Idempotent-Replayed"
 RACES = 20
 CROWD = 100
+SLEEP_SECONDS_MAX = 2.5  # a worker that sleeps for longer loses its partitions
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -63,6 +64,19 @@ async def test_e23_repeat_after_success(alice: Client, second_url: str, running:
     assert await units_out(alice, slot) == 2
     other = await alice.hold(slot, quantity=2)
     assert (other.status, is_replay(other), await units_out(alice, slot)) == (201, False, 4)
+
+
+async def test_e23_a_repeat_while_no_worker_works(alice: Client, running: Installation) -> None:
+    """What is decided is answered without a worker to tell it again, long before the wait of the client is over.
+
+    Seen to fail (no answer while the worker sleeps) without the first look in `Submitter.outcome`.
+    """
+    slot, key = fresh("e23w"), str(uuid.uuid4())
+    await alice.define(slot, 5)
+    first = await alice.hold(slot, key)
+    async with sleeping(running.processes[0]):
+        repeat = await asyncio.wait_for(alice.hold(slot, key, wait=20), SLEEP_SECONDS_MAX)
+    assert (repeat.status, is_replay(repeat), repeat.body) == (201, True, first.body)
 
 
 async def test_e23_absent_fields_are_their_defaults(alice: Client) -> None:
