@@ -226,6 +226,25 @@ async def records_of(running: Installation, key: str, count: int) -> bool:
     return sum(headers_of(record).get("ce_id") == key for record in records) >= count
 
 
+async def test_r8_a_lost_201(alice: Client, second_url: str, running: Installation) -> None:
+    """The client goes away before its answer; the retry through another gateway has a token that works for anybody.
+
+    Seen to fail on a token that is made from anything else than the request's id.
+    """
+    slot, key = fresh("r8"), str(uuid.uuid4())
+    await alice.define(slot, 5)
+    lost = asyncio.create_task(alice.hold(slot, key))
+    await eventually(lambda: records_of(running, key, 1), what="the command is in the log")
+    lost.cancel()
+    async with running.client(url=second_url) as elsewhere, running.client(BOB_KEY) as bob:
+        retried = await elsewhere.hold(slot, key)
+        assert retried.status == 201
+        headers = {"Hold-Token": retried.body["hold_token"], "Prefer": "wait=30"}
+        confirmed = await bob.call("POST", f"/holds/{retried.body['id']}/confirm", headers=headers)
+    assert (confirmed.status, confirmed.body["status"]) == (200, "confirmed")
+    assert await units_out(alice, slot) == 0
+
+
 async def test_retry_joins_the_undecided_original(alice: Client, second_url: str, running: Installation) -> None:
     """Retries before the decision, through any gateway, have one request id and are all answered by the one outcome.
 
