@@ -62,7 +62,7 @@ class Settings(BaseSettings):
         SecretStr,
         Field(
             description="Trusted producers: `key id:base64 secret:scope+scope:source prefix`, separated by commas; "
-            "a secret has at least 16 bytes"
+            "a secret has at least 16 bytes. Who names buyers needs the scope `trusted`"
         ),
     ] = SecretStr("")
     admin_key: Annotated[SecretStr, Field(description="Bearer key that may define resources")] = SecretStr("")
@@ -144,9 +144,13 @@ class Settings(BaseSettings):
     ] = 1.0
     sweep_again_seconds: Annotated[
         PositiveFloat,
-        Field(description="After how long an Expire is published again for a resource that still has such holds"),
-    ] = 1.0
-    sweep_resources_max: Annotated[PositiveInt, Field(description="Resources that one look finds at most")] = 1_000
+        Field(
+            description="After how long an Expire is published again though the first is not decided: only if it was lost"
+        ),
+    ] = 30.0
+    sweep_holds_max: Annotated[
+        PositiveInt, Field(description="Holds that one page of such a look has; a look reads all pages")
+    ] = 1_000
 
     purge_margin_hours: Annotated[
         PositiveInt,
@@ -208,7 +212,10 @@ class Settings(BaseSettings):
     ] = 5.0
     publications_max: Annotated[
         PositiveInt,
-        Field(description="Commands that one gateway has on their way to Kafka at once; more are answered 503"),
+        Field(
+            description="Commands that one gateway has on their way to Kafka at once; more are answered 503, new holds from "
+            "three quarters of them on: the rest is for confirm, cancel, extend and change"
+        ),
     ] = 2_000
     log_silent_ms: Annotated[
         PositiveInt,

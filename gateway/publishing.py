@@ -22,6 +22,7 @@ _log = structlog.get_logger(__name__)
 _PROBE_TIMEOUT_MS = 1_000
 _STALE_READINGS = 10
 _RETRY_AFTER_SECONDS_MAX = 30
+_SHARE_OF_HOLDS = 0.75
 
 Place = tuple[str, int]
 
@@ -123,13 +124,16 @@ class Publisher:
         return acknowledgement
 
     def _refuse(self, place: Place, *, takes_units: bool) -> None:
-        """Raise if it is not to be published now. An old backlog refuses only what takes units: the rest gives or keeps."""
+        """Raise if it is not to be published now.
+
+        An old backlog refuses only what takes units: the rest gives or keeps, and has a part of the queue for itself.
+        """
         now, retry_after = time.monotonic(), self._bounds.retry_after_seconds
         age_seconds = self._backlog.age_seconds(place, now) if takes_units else 0.0
         if not self._breaker.admits(now):
             self._look_for_life()
             cause = Cause.LOG_SILENT
-        elif len(self._breaker) >= self._bounds.publications_max:
+        elif len(self._breaker) >= self._bounds.publications_max * (_SHARE_OF_HOLDS if takes_units else 1):
             cause = Cause.QUEUE_FULL
         elif age_seconds > self._bounds.backlog_age_seconds:
             cause = Cause.BACKLOG

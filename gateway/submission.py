@@ -30,7 +30,8 @@ from topics.record import command_record
 
 _log = structlog.get_logger(__name__)
 _ACCEPTED = 202
-_LAST_LOOK_SECONDS = 1.0
+_FIRST_LOOK_SECONDS = 0.1
+_LOOK_SECONDS = 1.0
 _WHY_NOT_TAKEN = {
     Cause.QUEUE_FULL: "too many requests wait to be written to the log",
     Cause.LOG_SILENT: "the log does not confirm what is written to it",
@@ -112,28 +113,42 @@ class Submitter:
     async def outcome(self, asked: str, source: str, waiter: Waiter, deadline: float) -> Answer | None:
         """Wait for the answer of a request until the deadline (of the loop's clock).
 
-        Postgres is asked when events may have been missed, and once more at the end.
+        Postgres is asked when no answer came soon: a repeat may be decided already though no worker is there to tell it
+        again. Also when events may have been missed, and once more at the end.
         """
+        clock = asyncio.get_running_loop().time
+        until = min(deadline, clock() + _FIRST_LOOK_SECONDS)
         while True:
             gap = asyncio.ensure_future(waiter.gap.wait())
-            seconds = max(0.0, deadline - asyncio.get_running_loop().time())
+            seconds = max(0.0, until - clock())
             await asyncio.wait((waiter.answer, gap), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             gap.cancel()
+            is_over = not waiter.gap.is_set() and until == deadline
+            waiter.gap.clear()
+            answer = await self._answer_or_look(asked, source, waiter)
+            if answer is not None or is_over or self._waiters.closing:
+                return answer
+            until = deadline
+
+    async def _answer_or_look(self, asked: str, source: str, waiter: Waiter) -> Answer | None:
+        """Return the answer if it is there, or comes while Postgres is asked for it, or Postgres has it."""
+        if waiter.answer.done():
+            return waiter.answer.result()
+        look = asyncio.ensure_future(self._look(asked, source))
+        try:
+            await asyncio.wait((waiter.answer, look), return_when=asyncio.FIRST_COMPLETED)
             if waiter.answer.done():
                 return waiter.answer.result()
-            missed = waiter.gap.is_set()
-            waiter.gap.clear()
-            stored = await self._last_look(asked, source)
-            if stored is not None:
-                return answer_of(stored)
-            if not missed or self._waiters.closing:
-                return None
+            stored = look.result()
+        finally:
+            look.cancel()
+        return None if stored is None else answer_of(stored)
 
-    async def _last_look(self, asked: str, source: str) -> Outcome | None:
+    async def _look(self, asked: str, source: str) -> Outcome | None:
         """Look in Postgres for a moment; if it does not answer, the client is told where to look later."""
         reading = self._reads.outcome(asked, source)
         try:
-            return await within(min(_LAST_LOOK_SECONDS, self._bounds.read_seconds), reading, "the outcome")
+            return await within(min(_LOOK_SECONDS, self._bounds.read_seconds), reading, "the outcome")
         except ProblemError:
             return None
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 
 import faust
 import structlog
@@ -36,6 +37,7 @@ from workers.invalidation import Invalidator
 from workers.measuring import Parts, readings
 from workers.pipeline import Limits, Pipeline
 from workers.probe import probe
+from workers.progress import Progress
 from workers.purging import Purge, Purger
 from workers.reading import Reader
 from workers.redis_tombstones import RedisTombstones
@@ -43,6 +45,7 @@ from workers.sweeping import Sweep, Sweeper
 
 _log = structlog.get_logger(__name__)
 _FAUST_STOP_SECONDS = 2.5
+_HOMES_MAX = 50_000
 
 
 class TopicsDisagreeError(Exception):
@@ -66,7 +69,7 @@ async def run(settings: Settings, hooks: Hooks | None = None) -> None:
         )
         take_in(app, catalogue, pipeline.put)
         assignment = Assignment(app)
-        sweeper, purger = _sweeper(settings, catalogue, app, servers), _purger(settings, servers)
+        sweeper, purger = _sweeper(settings, app, servers, pipeline.progress), _purger(settings, servers)
         parts = Parts(pipeline, invalidator, sweeper, purger, servers.producer, assignment)
         async with probe(
             settings.host,
@@ -154,18 +157,24 @@ def _pipeline(
     )
 
 
-def _sweeper(settings: Settings, catalogue: Catalogue, app: faust.App, servers: _Servers) -> Sweeper:
+def _sweeper(settings: Settings, app: faust.App, servers: _Servers, progress: Progress) -> Sweeper:
+    catalogue = settings.catalogue()
+
+    @lru_cache(maxsize=_HOMES_MAX)  # what is due of others may be much, and is looked through again and again
+    def home(key: ResourceKey) -> TP:
+        return TP(catalogue.commands(key.kind), partition_of(key.resource_id.encode(), catalogue.partitions))
+
     def is_ours(key: ResourceKey) -> bool:
-        partition = partition_of(key.resource_id.encode(), catalogue.partitions)
-        return TP(catalogue.commands(key.kind), partition) in app.consumer.assignment()
+        return home(key) in app.consumer.assignment()
 
     return Sweeper(
         due_resources=servers.store.due_resources,
         is_ours=is_ours,
+        progress=progress,
         send_all=servers.producer.send_all,
         catalogue=catalogue,
         signing_key=worker_key(settings.installation_secret()),
-        sweep=Sweep(settings.sweep_seconds, settings.sweep_again_seconds, settings.sweep_resources_max),
+        sweep=Sweep(settings.sweep_seconds, settings.sweep_again_seconds, settings.sweep_holds_max),
     )
 
 

@@ -1,8 +1,11 @@
 """The way of a record through a worker: inbox, batcher, emitter, acknowledgement. Nothing is skipped, order is kept.
 
 Two steps run beside each other, so that the next batch commits while the last one's events are on their way: the batcher
-decides and stores, the emitter invalidates, sends and acknowledges. What fails for a passing reason is tried again in
-place, however long that takes; what is not understood is raised, and the worker stops.
+decides and stores, the emitter sends and acknowledges. What a commit changed is invalidated at once, however long the
+events of earlier batches take: polls read Postgres, not events. The emitter waits for it before it sends.
+
+What fails for a passing reason is tried again in place, however long that takes; what is not understood is raised, and
+the worker stops.
 """
 
 import asyncio
@@ -23,6 +26,7 @@ from workers.counting import Counts, now
 from workers.crash_points import CrashPoint, Reached
 from workers.emitting import Emitter
 from workers.invalidation import Invalidator
+from workers.progress import Progress
 from workers.reading import FORBIDDEN, Incoming, Item, Ordered, Reader, Rejected
 from workers.stages import Stage
 
@@ -72,11 +76,12 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Deliveries, what was read of them, and what that came to."""
+    """Deliveries, what was read of them, what that came to, and how the cache is being told."""
 
     deliveries: Sequence[Delivery]
     items: Sequence[Item]
     applied: Applied
+    invalidating: asyncio.Task[None]
 
 
 class Pipeline:
@@ -111,6 +116,7 @@ class Pipeline:
         self._stopping = asyncio.Event()
         self._unfinished = 0
         self.counts = Counts()
+        self.progress = Progress()
 
     async def put(self, delivery: Delivery) -> None:
         """Read a delivery and take it in; waits while the inbox is full, in number or in bytes: that pauses the fetching."""
@@ -210,7 +216,12 @@ class Pipeline:
         items = [item for read in reads for item in read.items]
         commands = [item.arrived for item in items if isinstance(item, Ordered)]
         applied = await self._applier.apply(commands) if commands else Applied((), {})
-        await self._decided.put(Batch([read.delivery for read in reads], items, applied))
+        for read in reads:
+            incoming = read.delivery.incoming
+            self.progress.note(incoming.topic, incoming.partition, incoming.offset)
+        # Of several batches the later may be told first: the larger version wins.
+        telling = self._invalidator.invalidate(applied.versions, _kinds_defined(items))
+        await self._decided.put(Batch([read.delivery for read in reads], items, applied, asyncio.create_task(telling)))
         self._count(items, applied)
 
     async def _stopped_within(self, seconds: float) -> bool:
@@ -229,7 +240,7 @@ class Pipeline:
 
     async def _emit(self, batch: Batch) -> None:
         laps = self.stages.begin()
-        await self._invalidator.invalidate(batch.applied.versions, _kinds_defined(batch.items))
+        await batch.invalidating
         laps.end(Stage.INVALIDATE)
         self._reached(CrashPoint.AFTER_INVALIDATION)
         await self._send_all(self._emitter.records(batch.items, batch.applied))

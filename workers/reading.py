@@ -206,7 +206,11 @@ def _is_denied(event: _Event) -> bool:
 
 
 def _forbidden(incoming: Incoming, envelope: Envelope) -> Rejected:
-    detail = f"{envelope.source} may not give {envelope.type} with this signature, or without one"
+    return _forbidden_to(incoming, envelope, f"give {envelope.type}")
+
+
+def _forbidden_to(incoming: Incoming, envelope: Envelope, what: str) -> Rejected:
+    detail = f"{envelope.source} may not {what} with this signature, or without one"
     return Rejected(incoming, None, detail, envelope.source, envelope.id)
 
 
@@ -220,6 +224,8 @@ def _read_event(incoming: Incoming, key: str, event: _Event) -> Ordered | Reject
         return Rejected(incoming, why.reason, why.detail, envelope.source, envelope.id)
     if _is_denied(event):
         return _forbidden(incoming, envelope)
+    if getattr(command, "buyer", None) is not None and not signatures.may_name_buyers(event.signer):
+        return _forbidden_to(incoming, envelope, "name a buyer")
     fingerprint = commands.fingerprint(incoming.kind, command)
     arrived = Arrived(
         key=ResourceKey(incoming.kind, key),

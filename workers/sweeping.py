@@ -6,7 +6,7 @@ partitions that are assigned to it.
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -19,6 +19,7 @@ from topics.producer import Record, SendAll
 from topics.record import command_record
 from topics.signatures import WORKER_SOURCE_PREFIX, SigningKey
 from workers.counting import now
+from workers.progress import Progress
 
 _log = structlog.get_logger(__name__)
 SOURCE = f"{WORKER_SOURCE_PREFIX}sweeper"
@@ -34,17 +35,32 @@ class Sweep:
 
     pause_seconds: float
     again_seconds: float
-    resources_max: int
+    holds_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """An Expire that was published: when (by the event loop), and where it lies."""
+
+    at: float
+    topic: str
+    partition: int
+    offset: int
 
 
 class Sweeper:
-    """Looks for what is due, again and again."""
+    """Looks for what is due, again and again.
+
+    A resource is asked for once: its next Expire is published when this worker has decided the first and the resource is
+    still due. Else a backlog would grow by an Expire a second for each resource that waits in it.
+    """
 
     def __init__(
         self,
         *,
-        due_resources: Callable[[int], Awaitable[list[ResourceKey]]],
+        due_resources: Callable[[int], AsyncIterator[list[ResourceKey]]],
         is_ours: Callable[[ResourceKey], bool],
+        progress: Progress,
         send_all: SendAll,
         catalogue: Catalogue,
         signing_key: SigningKey,
@@ -54,12 +70,13 @@ class Sweeper:
         """Connect the parts; `is_ours` tells whether the partition of a resource is assigned to this worker."""
         self._due_resources = due_resources
         self._is_ours = is_ours
+        self._progress = progress
         self._send_all = send_all
         self._catalogue = catalogue
         self._signing_key = signing_key
         self._sweep = sweep
         self._new_id = new_id
-        self._sent_at: dict[ResourceKey, float] = {}
+        self._asked: dict[ResourceKey, _Asked] = {}
         self._looked_at = now()
         self.published = 0
 
@@ -86,17 +103,26 @@ class Sweeper:
 
     async def sweep_once(self) -> None:
         """Publish an Expire for each resource of ours with holds whose time is over, unless one is on its way."""
+        # Before the look: what is decided after it began may still be due in what it finds.
+        self._asked = {key: asked for key, asked in self._asked.items() if self._is_waiting(key, asked)}
+        async for page in self._due_resources(self._sweep.holds_max):
+            await self._ask([key for key in page if key not in self._asked and self._is_ours(key)])
+
+    def _is_waiting(self, key: ResourceKey, asked: _Asked) -> bool:
+        """Tell whether an Expire is still to be decided by us. An end of the wait is the net for whatever lost it."""
+        return (
+            now() - asked.at < self._sweep.again_seconds
+            and not self._progress.is_past(asked.topic, asked.partition, asked.offset)
+            and self._is_ours(key)
+        )
+
+    async def _ask(self, keys: Sequence[ResourceKey]) -> None:
+        records = [self._record(key) for key in keys]
+        places = await self._send_all(records)
         at = now()
-        due = [key for key in await self._due_resources(self._sweep.resources_max) if self._is_ours(key)]
-        self._sent_at = {
-            key: sent_at for key, sent_at in self._sent_at.items() if at - sent_at < self._sweep.again_seconds
-        }
-        asked = [key for key in due if key not in self._sent_at]
-        if not asked:
-            return
-        await self._send_all([self._record(key) for key in asked])
-        self._sent_at |= dict.fromkeys(asked, at)
-        self.published += len(asked)
+        self.published += len(records)
+        for key, record, place in zip(keys, records, places, strict=True):
+            self._asked[key] = _Asked(at, record.topic, place.partition, place.offset)
 
     def _record(self, key: ResourceKey) -> Record:
         return command_record(

@@ -209,8 +209,8 @@ async def test_due_resources_come_by_orders_and_parked_payments_too(store: Store
     await write(store, writes(holds=[(CLUB, hold("h1", expires_in=-2))]))
     orders = [(AULA, order("o1", due_in=-3)), (CLUB, order("o2", due_in=-9, status=OrderStatus.PAID))]
     await write(store, sales(orders, [(BAR, payment("p1", "none", parked_for=-1)), (BAR, payment("p2", "none"))]))
-    assert await store.due_resources(10) == [AULA, CLUB, BAR]
-    assert await store.due_resources(1) == [AULA]
+    assert [page async for page in store.due_resources(10)] == [[AULA, CLUB, BAR]]
+    assert [page async for page in store.due_resources(1)] == [[AULA], [CLUB], [BAR]]
 
 
 async def test_a_gateway_reads_what_was_not_paid_in_time_as_free(server: Server) -> None:

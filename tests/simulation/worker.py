@@ -241,6 +241,7 @@ class Worker:
         return Sweeper(
             due_resources=store_on(self._pool).due_resources,
             is_ours=is_ours,
+            progress=self.pipeline.progress,
             send_all=self._producer.send_all,
             catalogue=self.site.catalogue,
             signing_key=WORKER,

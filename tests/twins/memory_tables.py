@@ -167,15 +167,15 @@ def count_live_holds(tables: Tables, _now: datetime, values: Sequence[Any]) -> l
 
 
 def due_resources(tables: Tables, now: datetime, values: Sequence[Any]) -> list[Row]:
-    """Answer FIND_DUE_RESOURCES, the longest overdue first."""
+    """Answer FIND_DUE_RESOURCES: a page of them, by what is over of each first."""
+    after, rows_max = values
     held = (row for row in tables.holds.values() if row["status"] == "held")
     ends = chain((((row["kind"], row["resource_id"]), row["expires_at"]) for row in held), _due_sales(tables))
-    earliest: dict[Key, datetime] = {}
-    for key, ends_at in ends:
-        if ends_at <= now:
-            earliest[key] = min(ends_at, earliest.get(key, ends_at))
-    ordered = sorted(earliest, key=lambda key: earliest[key])[: values[0]]
-    return [{"kind": kind, "resource_id": resource_id} for kind, resource_id in ordered]
+    due = sorted((ends_at, key) for key, ends_at in ends if after < ends_at <= now)
+    page = [each for each in due if each[0] <= due[rows_max - 1][0]] if len(due) > rows_max else due
+    ordered = dict.fromkeys(key for _, key in page)
+    until = {"until": page[-1][0], "found": len(page)} if page else {}
+    return [{"kind": kind, "resource_id": resource_id} | until for kind, resource_id in ordered]
 
 
 def read_resources(tables: Tables, now: datetime, values: Sequence[Any]) -> list[Row]:

@@ -142,6 +142,13 @@ SCENARIOS = {
         hold k7 room buyer=ann                           -> holds_per_buyer_exceeded
         end
     """,
+    "with claim_at=confirm a hold placed while it was open may be confirmed after it closed": """
+        define room capacity=1 claim_at=confirm          -> defined
+        hold k1 room                                     -> held held=0 remaining=1
+        define room capacity=1 claim_at=confirm open=false -> defined
+        hold k2 room                                     -> closed
+        confirm room k1                                  -> confirmed taken=1 remaining=0
+    """,
     "with claim_at=confirm a hold takes nothing": """
         define room capacity=1 claim_at=confirm          -> defined
         hold k1 room                                     -> held claimed=0 held=0 remaining=1
