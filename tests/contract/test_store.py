@@ -47,12 +47,13 @@ async def test_what_is_written_is_read(store: Store) -> None:
 
 
 async def test_a_hold_that_is_written_again_keeps_what_it_was_granted(store: Store) -> None:
-    """Status, quantity, units, expiry and end may change; owner, buyer and the latest expiry may not."""
+    """Status, quantity, units, expiry, end and order may change; owner, buyer, price and the latest expiry may not."""
     await write(store, writes(holds=[(AULA, hold("h1"))]))
-    later = replace(hold("h1"), account="mallory", buyer="eve", status=HoldStatus.CANCELLED, quantity=1, ended_at=NOW)
-    await write(store, writes(holds=[(AULA, later)]))
+    later = replace(hold("h1"), status=HoldStatus.USED, quantity=1, units={}, ended_at=NOW, order_id="o1")
+    other = replace(later, account="mallory", buyer="eve", unit_price=1, currency="EUR")
+    await write(store, writes(holds=[(AULA, other)]))
     async with store.transaction() as transaction:
-        assert await transaction.holds([AULA], NOW, ["h1"], 1) == {AULA: [replace(later, account="alice", buyer=None)]}
+        assert await transaction.holds([AULA], NOW, ["h1"], 1) == {AULA: [later]}
 
 
 async def test_nothing_is_seen_before_the_commit_and_nothing_stays_of_a_rollback(server: Server) -> None:

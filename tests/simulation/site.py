@@ -54,7 +54,7 @@ class Site:
         )
         self.log = MemoryLog(self.catalogue, lambda: self.now() + self.broker_ahead, SESSION_SECONDS, self._appended)
         # What the workers' transactions end at most; sometimes they differ, as while a new setting is rolled out.
-        self.expiries: tuple[int, ...] = self.random("expiries").choice(((5_000,), (1,), (1,), (2,), (1, 5_000)))
+        self.expiries: tuple[int, ...] = self.random("expiries").choice(((5_000,), (5_000,), (1,), (2,), (1, 5_000)))
         self.bounds = _bounds(self.random("cache"))
         self.cache = MemoryCache(self._now_ms, tombstone_ms=2 * self.bounds.lock_ms)
         self.news = News(KIND, (self.bounds.fresh_ms + self.bounds.stale_ms) / 1000)
