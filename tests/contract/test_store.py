@@ -176,7 +176,7 @@ async def test_due_resources_come_the_longest_overdue_first(store: Store) -> Non
         ),
     )
     assert [page async for page in store.due_resources(10)] == [[BAR, AULA]]
-    assert [page async for page in store.due_resources(1)] == [[BAR], [AULA]]
+    assert [page async for page in store.due_resources(1) if page] == [[BAR], [AULA]]
 
 
 async def test_the_clock_is_read_at_each_statement(store: Store) -> None:

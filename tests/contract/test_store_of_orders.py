@@ -210,7 +210,7 @@ async def test_due_resources_come_by_orders_and_parked_payments_too(store: Store
     orders = [(AULA, order("o1", due_in=-3)), (CLUB, order("o2", due_in=-9, status=OrderStatus.PAID))]
     await write(store, sales(orders, [(BAR, payment("p1", "none", parked_for=-1)), (BAR, payment("p2", "none"))]))
     assert [page async for page in store.due_resources(10)] == [[AULA, CLUB, BAR]]
-    assert [page async for page in store.due_resources(1)] == [[AULA], [CLUB], [BAR]]
+    assert [page async for page in store.due_resources(1) if page] == [[AULA], [CLUB], [BAR]]
 
 
 async def test_a_gateway_reads_what_was_not_paid_in_time_as_free(server: Server) -> None:

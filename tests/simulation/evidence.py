@@ -218,7 +218,8 @@ def _command(
     command = _decoded(envelope, key)
     if isinstance(command, str):
         return TurnedAway(command, record, part)
-    if denied:
+    is_trusted = signer is not None and signatures.Scope.TRUSTED in signer.scopes
+    if denied or (isinstance(command, commands.Hold) and command.buyer is not None and not is_trusted):
         return TurnedAway("forbidden", record, part)
     fingerprint = commands.fingerprint(kind, command)
     return Asked(
@@ -241,5 +242,6 @@ def _decoded(envelope: Envelope, key: str) -> commands.Command | str:
         return "invalid_command"
     if command.resource_id != key:
         return "mis_keyed"
-    lacks_capacity = isinstance(command, commands.DefineResource) and command.capacity is None
-    return "invalid_command" if lacks_capacity else command
+    if isinstance(command, commands.DefineResource) and (command.capacity is None or commands.contradictions(command)):
+        return "invalid_command"
+    return command

@@ -153,6 +153,7 @@ class _Turn:
             decided_at=self.decided_at,
             counters=None if slot.settings is None else slot.counters(),
             client_reference=commands.client_reference_of(self.asked.command),
+            retry_at=slot.settings.opens_at if slot.settings is not None and reason == "not_open_yet" else None,
         )
         self.told.append(("request.refused", data))
         if isinstance(self.asked.command, commands.Hold):

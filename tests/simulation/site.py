@@ -21,7 +21,9 @@ PARTITIONS = 3
 SECRET = b"the secret of the simulation"
 GATEWAY = signatures.gateway_key(SECRET)
 WORKER = signatures.worker_key(SECRET)
-PARTNER = signatures.SigningKey("partner", b"theirs", frozenset({signatures.Scope.HOLD}), "partner/")
+PARTNER = signatures.SigningKey(
+    "partner", b"theirs", frozenset({signatures.Scope.HOLD, signatures.Scope.TRUSTED}), "partner/"
+)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SESSION_SECONDS = 6.0
 
