@@ -59,7 +59,9 @@ def said(capsys: pytest.CaptureFixture[str]) -> Iterator[Said]:
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-@pytest.mark.parametrize("spell", [str, repr, json.dumps, lambda text: f"x{text}y"], ids=["as it is", "repr", "json", "amidst"])
+@pytest.mark.parametrize(
+    "spell", [str, repr, json.dumps, lambda text: f"x{text}y"], ids=["as it is", "repr", "json", "amidst"]
+)
 def test_no_secret_of_the_settings_is_shown(secret: str, spell: Callable[[str], str]) -> None:
     """However it is spelled; fails if a setting is not looked into, or only as a whole."""
     text = Redaction(settings())(f"before {spell(secret)} after")
