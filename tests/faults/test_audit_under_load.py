@@ -5,6 +5,7 @@ import uuid
 from dataclasses import dataclass, field
 from random import Random
 
+import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 
@@ -16,6 +17,8 @@ from topics.admin import admin_client
 from topics.commands import Cancel, ChangeHold, Confirm, DefineResource, Extend, Hold
 from topics.identifiers import hold_id_of, request_id
 from topics.producer import Record
+
+pytestmark = pytest.mark.chaos
 
 SLOTS = 8
 AUDITS = 4
