@@ -28,9 +28,10 @@ QUICK = [
     "test_core_tells.py",
     "test_refusals.py",
     "test_lifecycle.py",
-    *(f"test_scenarios_of_{it}.py" for it in ("capacity", "claims", "time", "holds")),
+    *(f"test_scenarios_of_{it}.py" for it in ("capacity", "claims", "time", "holds", "orders", "payments")),
+    "test_order_commands.py",
 ]
-THOROUGH = ["test_core_against_model.py"]
+THOROUGH = ["test_core_against_model.py", "test_payments_in_any_order.py"]
 SURVIVORS_MAX = 0.05
 CPU_SECONDS_MAX = 40
 PROCESSES = 2
