@@ -1,7 +1,7 @@
 """The best seats that are free, against a model that looks at every place anew, and how long a large house takes."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 import pytest
@@ -30,6 +30,16 @@ def found(picture: str, count: int, focal: str | None = None) -> tuple[str, ...]
     """Return the best seats of a picture."""
     plan, marks = plan_of(picture, focal)
     return best_available(plan, count, lambda seat: marks[seat] != TAKEN)
+
+
+def free_in(marks: Mapping[str, str]) -> Callable[[str], bool]:
+    """Ask what each seat is, as of then."""
+    return lambda seat: marks[seat] == FREE
+
+
+def beyond(taken: set[str]) -> Callable[[str], bool]:
+    """Ask which seats are not taken, as of then."""
+    return lambda seat: seat not in taken
 
 
 def model(picture: str, count: int, focal: str | None) -> tuple[str, ...] | None:
@@ -111,14 +121,14 @@ def test_a_house_fills_up_without_a_seat_twice(house: tuple[str, str | None]) ->
     plan, marks = plan_of(picture, focal)
     handed_out: list[str] = []
     for count in (4, 3, 2, 1):
-        while seats := best_available(plan, count, lambda seat: marks[seat] == FREE):
+        while seats := best_available(plan, count, free_in(marks)):
             handed_out += seats
             marks |= dict.fromkeys(seats, TAKEN)
     assert len(handed_out) == len(set(handed_out))
     assert FREE not in marks.values()
 
 
-def large(free: Mapping[str, bool] | None = None) -> Plan:
+def large() -> Plan:
     """Return a house of 5,000 seats in 100 rows."""
     return Plan(rows=tuple(Row(row=f"R{place:02}-", seats=50, blocked=(25,)) for place in range(100)))
 
@@ -130,13 +140,13 @@ def test_a_house_of_5000_seats_is_searched_quickly() -> None:
     house_of(plan)
     began = time.process_time()
     for _ in range(200):
-        seats = best_available(plan, 2, lambda seat: seat not in taken)
+        seats = best_available(plan, 2, beyond(taken))
         assert seats is not None
         taken |= set(seats)
     each_ms = (time.process_time() - began) * 1000 / 200
     taken |= {seat for seat in house_of(plan).seats if int(seat.partition("-")[2]) % 2}
     began = time.process_time()
-    assert best_available(plan, 2, lambda seat: seat not in taken) is None
+    assert best_available(plan, 2, beyond(taken)) is None
     nothing_ms = (time.process_time() - began) * 1000
     print(f"each {each_ms:.3f} ms, nothing left {nothing_ms:.3f} ms")  # noqa: T201
     assert each_ms < 5
