@@ -112,6 +112,12 @@ class Settings(BaseSettings):
         PositiveInt,
         Field(description="Holds that one transaction expires at most; the sweeper comes again for the rest"),
     ] = 5_000
+    parked_payment_seconds: Annotated[
+        PositiveInt,
+        Field(
+            description="How long a payment waits for an order that has not come, before its money is to be given back"
+        ),
+    ] = 900
     sweep_seconds: Annotated[
         float, Field(ge=0, description="Pause between two looks for holds whose time is over; 0 turns the sweeper off")
     ] = 1.0

@@ -3,7 +3,7 @@
 Every method takes whole sets, so that a batch costs the same few statements however many commands it has.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence, Sized
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +13,17 @@ import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
 from schema import queries
-from schema.rows import Hold, Pool, Request, Resource, ResourceKey
+from schema.orders import (
+    KnownPayment,
+    Named,
+    read_known_payments,
+    read_orders,
+    read_payments,
+    write_orders,
+    write_payment_events,
+    write_payments,
+)
+from schema.rows import Hold, Order, Payment, PaymentEvent, Pool, Request, Resource, ResourceKey
 from topics.resources import Counters, HoldStatus, Settings
 
 _settings = msgspec.json.Decoder(Settings)
@@ -74,6 +84,9 @@ class Writes:
     resources: Sequence[ResourceWrite]
     pools: Mapping[tuple[ResourceKey, str], Pool]
     holds: Sequence[tuple[ResourceKey, Hold]]
+    orders: Sequence[tuple[ResourceKey, Order]] = ()
+    payments: Sequence[tuple[ResourceKey, Payment]] = ()
+    payment_events: Sequence[PaymentEvent] = ()
 
 
 class Transaction:
@@ -103,13 +116,19 @@ class Transaction:
         ]
         return rows[0]["now"], found
 
-    async def pools(self, keys: Collection[ResourceKey]) -> dict[ResourceKey, dict[str, Pool]]:
-        """Return the pools of locked resources by name."""
+    async def pools(
+        self, keys: Collection[ResourceKey], until: datetime
+    ) -> tuple[dict[ResourceKey, dict[str, Pool]], set[ResourceKey]]:
+        """Return the pools of locked resources by name, and which of these have orders or payments that are over by then."""
         found: dict[ResourceKey, dict[str, Pool]] = {}
-        for row in await self._connection.fetch(queries.READ_POOLS, *_columns(keys)):
-            pools = found.setdefault(ResourceKey(row["kind"], row["resource_id"]), {})
+        have_due_orders: set[ResourceKey] = set()
+        for row in await self._connection.fetch(queries.READ_POOLS, *_columns(keys), until):
+            key = ResourceKey(row["kind"], row["resource_id"])
+            pools = found.setdefault(key, {})
             pools[row["pool"]] = Pool(row["capacity"], row["held"], row["taken"], row["ceiling"])
-        return found
+            if row["has_due_orders"]:
+                have_due_orders.add(key)
+        return found, have_due_orders
 
     async def holds(
         self, keys: Collection[ResourceKey], until: datetime, hold_ids: Collection[str], due_max: int
@@ -122,6 +141,22 @@ class Transaction:
         for row in await self._connection.fetch(queries.READ_HOLDS, *_columns(keys), until, list(hold_ids), due_max):
             found.setdefault(ResourceKey(row["kind"], row["resource_id"]), []).append(hold_of(row))
         return found
+
+    async def orders(
+        self, keys: Collection[ResourceKey], until: datetime, order_ids: Collection[str], due_max: int
+    ) -> list[tuple[ResourceKey, Order | Payment]]:
+        """Return the orders of locked resources that are of these ids, or not paid in time, and all payments of them.
+
+        And the payments that waited for their order until then, or whose order has one of these ids and has not come. Of
+        what is over the oldest, `due_max` of each resource.
+        """
+        found = await read_orders(self._connection, keys, until, order_ids, due_max)
+        named = {*order_ids, *(order.order_id for _, order in found)}
+        return [*found, *await read_payments(self._connection, keys, until, named, due_max)]
+
+    async def known_payments(self, named: Collection[Named]) -> list[KnownPayment]:
+        """Return what is known of payments that commands report, wherever they live."""
+        return await read_known_payments(self._connection, named)
 
     async def refused(self, request_ids: Collection[str]) -> list[RefusedHold]:
         """Return those of the requests that asked for a hold and were refused."""
@@ -150,6 +185,13 @@ class Transaction:
             await self._write_pools(writes.pools)
         if writes.holds:
             await self._write_holds(writes.holds)
+        if writes.orders:
+            await write_orders(self._connection, writes.orders)
+        if writes.payments:
+            _all_written(await write_payments(self._connection, writes.payments), writes.payments, "payments")
+        events = writes.payment_events
+        if events:
+            _all_written(await write_payment_events(self._connection, events), events, "payment events")
 
     async def _write_requests(self, requests: Sequence[Request]) -> None:
         columns = (
@@ -169,9 +211,7 @@ class Transaction:
             [request.offset for request in requests],
         )
         written = await self._connection.fetch(queries.WRITE_REQUESTS, *columns)
-        if len(written) != len(requests):
-            message = f"{len(requests) - len(written)} of {len(requests)} requests were decided by somebody else"
-            raise RacedError(message)
+        _all_written(len(written), requests, "requests")
 
     async def _write_resources(self, writes: Sequence[ResourceWrite]) -> None:
         columns = (
@@ -187,9 +227,7 @@ class Transaction:
             [write.expected_version for write in writes],
         )
         written = await self._connection.fetch(queries.WRITE_RESOURCES, *columns)
-        if len(written) != len(writes):
-            message = f"{len(writes) - len(written)} of {len(writes)} resources were changed by somebody else"
-            raise RacedError(message)
+        _all_written(len(written), writes, "resources")
 
     async def _write_pools(self, pools: Mapping[tuple[ResourceKey, str], Pool]) -> None:
         await self._connection.execute(
@@ -218,6 +256,9 @@ class Transaction:
             [hold.expires_at for _, hold in holds],
             [hold.expires_latest_at for _, hold in holds],
             [hold.ended_at for _, hold in holds],
+            [hold.unit_price for _, hold in holds],
+            [hold.currency for _, hold in holds],
+            [hold.order_id for _, hold in holds],
         )
 
 
@@ -229,7 +270,7 @@ class Store:
         self._pool = pool
 
     async def due_resources(self, resources_max: int) -> list[ResourceKey]:
-        """Return resources that have holds whose time is over, the longest overdue first; advice, it locks nothing."""
+        """Return resources that have holds, orders or payments that are over, the longest overdue first; it is advice."""
         rows = await self._pool.fetch(queries.FIND_DUE_RESOURCES, resources_max)
         return [ResourceKey(row["kind"], row["resource_id"]) for row in rows]
 
@@ -246,6 +287,12 @@ class Store:
         """Run a batch in one READ COMMITTED transaction: committed at the end, rolled back if anything is raised."""
         async with self._pool.acquire() as connection, connection.transaction():
             yield Transaction(connection)
+
+
+def _all_written(written: int, asked: Sized, what: str) -> None:
+    if written != len(asked):
+        message = f"{len(asked) - written} of {len(asked)} {what} were decided by somebody else"
+        raise RacedError(message)
 
 
 def _columns(keys: Iterable[ResourceKey]) -> tuple[list[str], list[str]]:
@@ -274,4 +321,7 @@ def hold_of(row: asyncpg.Record) -> Hold:
         expires_at=row["expires_at"],
         expires_latest_at=row["expires_latest_at"],
         ended_at=row["ended_at"],
+        unit_price=row["unit_price"],
+        currency=row["currency"],
+        order_id=row["order_id"],
     )

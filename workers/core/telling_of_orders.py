@@ -1,0 +1,130 @@
+"""Tell what was decided of orders and payments, and show them as events do. Sums of money are made here, from the payments."""
+
+from dataclasses import replace
+
+from schema.rows import Order, Payment
+from topics import events
+from topics.identifiers import refund_id
+from topics.orders import OrderStatus, OrderView, PaymentEffect, PaymentStatus, PaymentView, RefundCause
+from workers.core.state import Draft, Fact
+
+
+def counts(payment: Payment) -> bool:
+    """Tell whether a payment counts for its order: it is paid, and no longer parked."""
+    return payment.status is PaymentStatus.PAID and payment.parked_until is None
+
+
+def net(payment: Payment) -> int:
+    """Return what is left of a payment behind its refunds, in minor units; 0 where nobody said how much it was."""
+    return max(0, (payment.amount or 0) - payment.refunded_amount)
+
+
+def counted(draft: Draft, order: Order) -> int:
+    """Return the money that counts for an order, in minor units."""
+    return sum(net(payment) for payment in draft.payments_of(order.order_id) if counts(payment))
+
+
+def tell_order(draft: Draft, event: str, order: Order, *, answers: bool = False) -> None:
+    """Record a change of an order and tell of it, with a version of its own."""
+    order = replace(order, updated_at=draft.decided_at)
+    draft.put_order(order)
+    draft.next_version()
+    _tell_order(draft, event, order, answers=answers)
+
+
+def tell_order_unchanged(draft: Draft, order: Order) -> None:
+    """Answer with the order as it stands. The resource keeps its version."""
+    _tell_order(draft, events.ORDER_UNCHANGED, order, answers=True)
+
+
+def tell_payment(
+    draft: Draft,
+    event: str,
+    payment: Payment,
+    effect: PaymentEffect | None = None,
+    event_id: str | None = None,
+    *,
+    answers: bool = False,
+) -> None:
+    """Tell of a payment; what changes it has a version of its own, what does not keeps the resource's."""
+    if draft.payment(payment.order_id, payment.key) != payment:
+        draft.put_payment(payment)
+        draft.next_version()
+    data = events.PaymentRecorded(
+        resource_id=draft.state.key.resource_id,
+        version=draft.version(),
+        payment=PaymentView(
+            provider=payment.provider,
+            payment_id=payment.payment_id,
+            order_id=payment.order_id,
+            status=payment.status,
+            amount=payment.amount,
+            refunded_amount=payment.refunded_amount,
+            currency=payment.currency,
+            parked_until=payment.parked_until,
+        ),
+        counters=draft.counters(),
+        arrived_at=draft.arrived_at,
+        decided_at=draft.decided_at,
+        event_id=event_id,
+        effect=effect,
+        client_reference=draft.client_reference if answers else None,
+    )
+    draft.facts.append(Fact(event, draft.version(), answers=answers, data=data))
+
+
+def tell_refund(draft: Draft, payment: Payment, why: RefundCause) -> None:
+    """Tell that a payment is to be given back: once, as it never comes back from `refund_required`."""
+    key = draft.state.key
+    version = draft.next_version()
+    data = events.RefundRequired(
+        resource_id=key.resource_id,
+        version=version,
+        provider=payment.provider,
+        payment_id=payment.payment_id,
+        order_id=payment.order_id,
+        why=why,
+        counters=draft.counters(),
+        arrived_at=draft.arrived_at,
+        decided_at=draft.decided_at,
+        amount=None if payment.amount is None else net(payment),
+        currency=payment.currency,
+    )
+    its_id = refund_id(key.kind, key.resource_id, payment.provider, payment.payment_id)
+    draft.facts.append(Fact(events.REFUND_REQUIRED, version, answers=False, data=data, id=its_id))
+
+
+def _tell_order(draft: Draft, event: str, order: Order, *, answers: bool) -> None:
+    data = events.OrderChanged(
+        resource_id=draft.state.key.resource_id,
+        version=draft.version(),
+        order=_view(draft, order),
+        counters=draft.counters(),
+        arrived_at=draft.arrived_at,
+        decided_at=draft.decided_at,
+        client_reference=draft.client_reference if answers else None,
+    )
+    draft.facts.append(Fact(event, draft.version(), answers=answers, data=data))
+
+
+def _view(draft: Draft, order: Order) -> OrderView:
+    """Return the order as events show it: without owner or token."""
+    money = counted(draft, order)
+    owed = [it for it in draft.payments_of(order.order_id) if it.status is PaymentStatus.REFUND_REQUIRED]
+    return OrderView(
+        id=order.order_id,
+        hold_id=order.hold_id,
+        status=order.status,
+        quantity=order.quantity,
+        unit_price=order.unit_price,
+        amount=order.amount,
+        currency=order.currency,
+        payment_due_at=order.payment_due_at,
+        placed_at=order.placed_at,
+        updated_at=order.updated_at,
+        counted=money,
+        overpaid_by=max(0, money - order.amount) if order.status is OrderStatus.PAID else 0,
+        refund_due=sum(net(payment) for payment in owed),
+        ended_by=order.ended_by,
+        client_reference=order.client_reference,
+    )
