@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from string import digits
 from typing import Annotated, Final, NamedTuple
 
 import msgspec
@@ -149,6 +150,13 @@ def _size(row: Row) -> int:
 def _is_in(row: Row, seat: str) -> bool:
     number = seat.removeprefix(row.row)
     return number.isdecimal() and seat == seat_id(row.row, int(number)) and 1 <= int(number) <= row.seats
+
+
+def seats_not_in(plan: Plan, seats: Sequence[str]) -> list[str]:
+    """Return those of some seats' ids that name no seat of a plan; cheap where they are few, whatever the house is."""
+    rows = {row.row: row for row in plan.rows}
+    names = ((seat, seat.rstrip(digits)) for seat in seats)
+    return [seat for seat, name in names if name not in rows or not _is_in(rows[name], seat)]
 
 
 def faults_of_wish(
