@@ -118,6 +118,13 @@ class Settings(BaseSettings):
             description="How long a payment waits for an order that has not come, before its money is to be given back"
         ),
     ] = 900
+    expiries_at_once_max: Annotated[
+        PositiveInt,
+        Field(
+            description="Holds that one transaction expires at most where a command would be refused for want of what they "
+            "hold"
+        ),
+    ] = 20_000
     sweep_seconds: Annotated[
         float, Field(ge=0, description="Pause between two looks for holds whose time is over; 0 turns the sweeper off")
     ] = 1.0

@@ -1,25 +1,22 @@
 """Apply a batch of commands in one Postgres transaction: lock, read, let the core decide, write. It decides nothing itself."""
 
 import traceback
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence, Sized
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 
 from schema.faults import is_culprit
-from schema.rows import Hold, Resource, ResourceKey
-from schema.store import Claim, RacedError, ResourceWrite, Transaction, Writes
-from topics import commands as commands_
-from topics.identifiers import hold_id_of, order_id_of, request_id_of
-from topics.signatures import account_of
-from workers.core.batch import Arrived, BatchDecision, Known, Outcome, decide_batch, fail_one, touched
+from schema.rows import ResourceKey
+from schema.store import RacedError, ResourceWrite, Transaction, Writes
+from workers.core.batch import Arrived, BatchDecision, Outcome, decide_batch, fail_one
 from workers.core.decide import PARKING
 from workers.core.kinds.registry import KINDS
-from workers.core.state import State
+from workers.core.state import MoreIsDue
 from workers.crash_points import CrashPoint, Reached
+from workers.state_reading import Reading, read_states
 
 RERUNS_MAX = 10
-EXPIRIES_LEAST = 100
 INTERNAL_ERROR_DETAIL = "the command could not be decided; it was put aside for an operator"
 
 
@@ -41,13 +38,6 @@ class Applied:
     culprits: tuple[Culprit, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    decided_at: datetime
-    known: Known
-    states: dict[ResourceKey, State]
-
-
 class CoreError(Exception):
     """The core raised: a bug of ours, with one command of the batch as its cause."""
 
@@ -61,17 +51,19 @@ class Applier:
         *,
         request_retention: timedelta,
         expiries_max: int,
+        expiries_at_once_max: int,
         reached: Reached,
         parking: timedelta = PARKING,
     ) -> None:
         """Take the way to open a transaction, how long outcomes are kept, how many holds a batch expires, and a hook.
 
-        And how long a payment waits for its order.
+        How many it expires where it would be refused otherwise; and how long a payment waits for its order.
         """
         self._transaction = transaction
         self._request_retention = request_retention
         self._culprits: dict[str, Culprit] = {}
         self._expiries_max = expiries_max
+        self._expiries_at_once_max = expiries_at_once_max
         self._reached = reached
         self._parking = parking
 
@@ -93,21 +85,40 @@ class Applier:
 
     async def _in_transaction(self, commands: Sequence[Arrived]) -> BatchDecision:
         async with self._transaction() as transaction:
-            read = await _read(transaction, commands, self._expiries_max)
-            with _the_core():
-                decision = decide_batch(
-                    commands,
-                    states=read.states,
-                    known=read.known,
-                    kinds=KINDS,
-                    decided_at=read.decided_at,
-                    request_retention=self._request_retention,
-                    parking=self._parking,
-                )
+            decision = await self._decide_seeing_all(transaction, commands)
             await transaction.write(_writes(decision))
             self._reached(CrashPoint.IN_TRANSACTION)
         self._reached(CrashPoint.AFTER_COMMIT)
         return decision
+
+    async def _decide_seeing_all(self, transaction: Transaction, commands: Sequence[Arrived]) -> BatchDecision:
+        """Decide a batch; where a command would be refused what may be free, all that is over must be seen as ended.
+
+        All is bounded too, or one batch could take longer than Postgres lets it: a hold of more units than so many holds
+        set free is refused.
+        """
+        lacking: list[ResourceKey] = []
+        while True:
+            much_of = dict.fromkeys(lacking, self._expiries_at_once_max // max(1, len(lacking)))
+            read = await read_states(transaction, commands, self._expiries_max, much_of)
+            for key in lacking:
+                read.states[key].has_more_due = False
+            try:
+                return self._decide(commands, read)
+            except MoreIsDue as more:
+                lacking.append(more.key)
+
+    def _decide(self, commands: Sequence[Arrived], read: Reading) -> BatchDecision:
+        with _the_core():
+            return decide_batch(
+                commands,
+                states=read.states,
+                known=read.known,
+                kinds=KINDS,
+                decided_at=read.decided_at,
+                request_retention=self._request_retention,
+                parking=self._parking,
+            )
 
     async def _apply_one_by_one(self, commands: Sequence[Arrived]) -> Applied:
         outcomes: list[Outcome] = []
@@ -141,12 +152,13 @@ class Applier:
 
         async def refuse() -> BatchDecision:
             async with self._transaction() as transaction:
-                read = await _read(transaction, [arrived], self._expiries_max)
+                read = await read_states(transaction, [arrived], self._expiries_max)
                 with _the_core():
                     decision = fail_one(
                         arrived,
                         state=read.states[arrived.key],
                         known=read.known,
+                        kinds=KINDS,
                         decided_at=read.decided_at,
                         detail=INTERNAL_ERROR_DETAIL,
                     )
@@ -173,6 +185,8 @@ def _the_core() -> Iterator[None]:
     """Tell what the core raises from what Postgres does."""
     try:
         yield
+    except MoreIsDue:
+        raise
     except Exception as fault:
         message = f"the core failed: {fault!r}"
         raise CoreError(message) from fault
@@ -186,138 +200,6 @@ def _has_culprit(fault: Exception) -> bool:
     return isinstance(fault, CoreError) or is_culprit(fault)
 
 
-async def _read(transaction: Transaction, commands: Sequence[Arrived], expiries_max: int) -> _Read:
-    """Lock, then read: what was committed while we waited for the locks is seen."""
-    keys = touched(commands)
-    resources = await transaction.lock(keys)
-    decided_at, decided = await transaction.clock_and_decided(
-        [Claim(arrived.source, arrived.claim_id, arrived.request_id) for arrived in commands]
-    )
-    until = _until(resources, decided_at)
-    pools, have_due_orders = await transaction.pools(keys, until) if resources else ({}, set())
-    holds = await _holds(transaction, commands, resources, until, expiries_max) if resources else {}
-    buyers = {
-        (arrived.key, buyer)
-        for arrived in commands
-        if (buyer := getattr(arrived.command, "buyer", None)) is not None and arrived.key in resources
-    }
-    live = await transaction.live_holds_of(buyers) if buyers else {}
-    states = {key: State(key, resources.get(key), pools.get(key, {})) for key in keys}
-    for key, holds_of_resource in holds.items():
-        states[key].add(holds_of_resource)
-    await _read_orders(transaction, commands, states, _Due(have_due_orders, until, expiries_max))
-    await _read_refused(transaction, commands, states)
-    for (key, buyer), holds_of_buyer in live.items():
-        states[key].live_holds_of[buyer] = holds_of_buyer
-    known = Known(
-        events={row.request_id: row.events for row in decided},
-        owners={(row.source, row.claim_id): row.request_id for row in decided if row.owns_claim},
-    )
-    return _Read(decided_at, await _know_payments(transaction, commands, known), states)
-
-
-async def _holds(
-    transaction: Transaction,
-    commands: Sequence[Arrived],
-    resources: Mapping[ResourceKey, Resource],
-    until: datetime,
-    expiries_max: int,
-) -> dict[ResourceKey, list[Hold]]:
-    """Read what is due on any arrival of the batch, and the holds that its commands name or would place.
-
-    A resource may have a hundred thousand holds that ended at one instant: each batch expires its share of them, oldest
-    first, and the sweeper comes again until none is left. So a transaction stays short whatever ended.
-    """
-    named = {hold_id for arrived in commands if (hold_id := _named(arrived)) is not None}
-    return await transaction.holds(list(resources), until, named, _share(expiries_max, resources))
-
-
-def _share(expiries_max: int, resources: Sized) -> int:
-    return max(EXPIRIES_LEAST, expiries_max // max(1, len(resources)))
-
-
-def _until(resources: Mapping[ResourceKey, Resource], decided_at: datetime) -> datetime:
-    """Return the latest arrival that the batch may have.
-
-    After a failover Postgres's clock may be behind an arrival that is stored already, and arrivals never go back.
-    """
-    return max([decided_at, *(resource.last_arrived_at for resource in resources.values())])
-
-
-@dataclass(frozen=True, slots=True)
-class _Due:
-    """Which resources have orders or payments that are over, by when, and how many of these a batch ends."""
-
-    keys: Collection[ResourceKey]
-    until: datetime
-    expiries_max: int
-
-
-async def _read_orders(
-    transaction: Transaction, commands: Sequence[Arrived], states: Mapping[ResourceKey, State], due: _Due
-) -> None:
-    """Read orders and payments where commands ask for them, or where some are over; most batches have none of either."""
-    named = {order_id for arrived in commands if (order_id := _named_order(arrived)) is not None}
-    keys = {arrived.key for arrived in commands if _named_order(arrived) is not None} | {*due.keys}
-    if not keys:
-        return
-    for key, row in await transaction.orders(keys, due.until, named, _share(due.expiries_max, states)):
-        states[key].add([row])
-
-
-def _named_order(arrived: Arrived) -> str | None:
-    match arrived.command:
-        case commands_.PlaceOrder():
-            return order_id_of(arrived.request_id)
-        case commands_.CancelOrder() | commands_.RecordPayment() as command:
-            return command.order_id
-        case _:
-            return None
-
-
-async def _know_payments(transaction: Transaction, commands: Sequence[Arrived], known: Known) -> Known:
-    """Add what is known of the payments that the batch reports, wherever they live: a payment is counted once."""
-    named = {
-        (command.provider, command.payment_id, command.event_id)
-        for arrived in commands
-        if isinstance(command := arrived.command, commands_.RecordPayment)
-    }
-    if not named:
-        return known
-    found = await transaction.known_payments(named)
-    return replace(
-        known,
-        order_of_payment={(it.provider, it.payment_id): it.order_id for it in found if it.order_id is not None},
-        payment_of_event={(it.provider, it.event_id): it.recorded_of for it in found if it.recorded_of is not None},
-    )
-
-
-def _named(arrived: Arrived) -> str | None:
-    match arrived.command:
-        case commands_.Hold():
-            return hold_id_of(arrived.request_id)
-        case commands_.DefineResource() | commands_.Expire() | commands_.CancelOrder() | commands_.RecordPayment():
-            return None
-        case command:
-            return command.hold_id
-
-
-async def _read_refused(
-    transaction: Transaction, commands: Sequence[Arrived], states: Mapping[ResourceKey, State]
-) -> None:
-    """Read why a named hold does not exist, where it was asked for and refused: on that very resource."""
-    missing = {
-        request_id_of(arrived.command.hold_id)
-        for arrived in commands
-        if isinstance(arrived.command, commands_.OfHold) and arrived.command.hold_id not in states[arrived.key].holds
-    }
-    if not missing:
-        return
-    for row in await transaction.refused(missing):
-        if row.key in states:
-            states[row.key].refused[hold_id_of(row.request_id)] = (account_of(row.source), row.reason)
-
-
 def _writes(decision: BatchDecision) -> Writes:
     return Writes(
         requests=decision.requests,
@@ -327,4 +209,6 @@ def _writes(decision: BatchDecision) -> Writes:
         orders=decision.orders,
         payments=decision.payments,
         payment_events=decision.payment_events,
+        holdings=decision.holdings,
+        holding_updates=decision.holding_updates,
     )

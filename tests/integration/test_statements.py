@@ -36,7 +36,11 @@ class Counted:
         self.store = store
         self.statements: list[str] = []
         self.applier = Applier(
-            self.transaction, request_retention=timedelta(days=14), expiries_max=1000, reached=Hooks().reached
+            self.transaction,
+            request_retention=timedelta(days=14),
+            expiries_max=1000,
+            expiries_at_once_max=20_000,
+            reached=Hooks().reached,
         )
 
     @asynccontextmanager

@@ -29,6 +29,7 @@ from topics.resources import Counters, HoldStatus
 from topics.signatures import account_of
 from workers.core.batch import Arrived, BatchDecision, Known, decide_batch, fail_one, touched
 from workers.core.kinds.registry import KINDS
+from workers.core.needs import claimed_pools, named_pools
 from workers.core.state import State
 
 RETENTION = timedelta(days=14)
@@ -64,7 +65,12 @@ class Ledger:
         """Refuse a command as one that made the worker fail, and keep that."""
         state = self._states([command], decided_at)[command.key]
         decision = fail_one(
-            command, state=state, known=self._known([command]), decided_at=decided_at, detail="a fault of ours"
+            command,
+            state=state,
+            known=self._known([command]),
+            kinds=KINDS,
+            decided_at=decided_at,
+            detail="a fault of ours",
         )
         self._write(decision)
         return decision
@@ -82,6 +88,7 @@ class Ledger:
         until = max([decided_at, *(self.resources[key].last_arrived_at for key in keys if key in self.resources)])
         named = {_named(arrived) for arrived in commands}
         states = {key: self._state(key, commands, until, named) for key in keys}
+        self._add_pools(states, commands)
         for hold_id in named:
             request = None if hold_id is None else self.requests.get(request_id_of(hold_id))
             if request is None or request.reason is None or request.command != "Hold" or request.key not in states:
@@ -97,7 +104,6 @@ class Ledger:
         state = State(
             key,
             self.resources.get(key),
-            {name: pool for (its, name), pool in self.pools.items() if its == key},
             # As from Postgres: there is no count of a buyer who has none.
             live_holds_of=dict(Counter(hold.buyer for hold in live if hold.buyer is not None and hold.buyer in asking)),
         )
@@ -108,6 +114,17 @@ class Ledger:
         )
         self._add_orders(state, {_ordered(arrived) for arrived in commands}, until)
         return state
+
+    def _add_pools(self, states: dict[ResourceKey, State], commands: Sequence[Arrived]) -> None:
+        """Give each state the pools that its commands and holds need, and no other."""
+        for key, names in named_pools(commands, KINDS).items():
+            states[key].pools |= {
+                name: pool
+                for (its, name), pool in self.pools.items()
+                if its == key and (names is None or name in names)
+            }
+        for key, name in claimed_pools(states.values(), KINDS):
+            states[key].pools[name] = self.pools[key, name]
 
     def _add_orders(self, state: State, named: set[str | None], until: datetime) -> None:
         orders = [

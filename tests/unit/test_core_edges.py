@@ -64,7 +64,7 @@ def test_a_slot_needs_a_capacity_and_nothing_else() -> None:
 def test_the_pool_of_a_slot_keeps_its_name() -> None:
     """Golden: it is stored in every hold."""
     assert POOL == "units"
-    assert Slot().claims(Hold(resource_id="r", quantity=3)) == {"units": 3}
+    assert Slot().claims(Hold(resource_id="r", quantity=3), Settings(hold_seconds=1, max_hold_seconds=1), lambda _: True) == {"units": 3}
 
 
 def test_a_hold_that_expires_counts_once_against_its_buyer() -> None:

@@ -255,7 +255,7 @@ def test_a_fault_of_ours_comes_before_everything_that_was_not_asked(command: str
     """Whatever else applied: it could not be decided, and nothing changes."""
     its = situation(command)
     its.make(reason)
-    decision = fail(its.state(), its.ask, "a fault", NOW, NOW)
+    decision = fail(its.state(), its.kind, its.ask, NOW, NOW, detail="a fault")
     assert (decision.reason, decision.pools, decision.holds) == ("internal_error", {}, {})
     assert refused_in(decision).detail == "a fault"
 

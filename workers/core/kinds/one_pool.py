@@ -62,6 +62,6 @@ class OnePool:
         return hold.units
 
     def unknown_of(self, claims: dict[str, int], settings: Settings) -> list[str]:
-        """It has its one pool, whatever its settings are."""
+        """Know the one pool, whatever the settings are."""
         del claims, settings
         return []

@@ -32,7 +32,7 @@ class Screening:
         return next(_faults(command), None)
 
     def capacities(self, command: DefineResource) -> dict[str, int]:
-        """A seat is one unit, a blocked one none; an area is as many as it takes."""
+        """Count a seat as one unit, a blocked one as none, an area as what it takes."""
         house = house_of(self.plan(command))
         seats = {seat.id: 0 if seat.is_blocked else 1 for seat in house.seats.values()}
         return seats | {_AREA + area.id: area.capacity for area in command.areas or ()}
@@ -73,7 +73,7 @@ class Screening:
         return None if found is None else dict.fromkeys(found, 1) | named
 
     def claims_of(self, hold: HoldRow) -> dict[str, int]:
-        """It has claimed what it stands for from its beginning."""
+        """Claim what it has: it claimed all of it from its beginning."""
         return hold.units
 
     def changed_claims(self, hold: HoldRow, command: ChangeHold) -> dict[str, int]:
@@ -111,7 +111,9 @@ def _named(command: Hold | ChangeHold) -> dict[str, int]:
 def _faults(command: Command) -> Iterator[str]:
     match command:
         case DefineResource():
-            yield from (f"a screening has no {name}" for name in _NOT_OF_DEFINITIONS if getattr(command, name) is not None)
+            yield from (
+                f"a screening has no {name}" for name in _NOT_OF_DEFINITIONS if getattr(command, name) is not None
+            )
             if command.claim_at is not ClaimAt.HOLD:
                 yield "seats are claimed by the hold: claim_at cannot be confirm"
             faults = faults_of_plan(command.rows or (), command.areas or (), command.focal)

@@ -1,0 +1,203 @@
+"""Read what a batch is decided on: lock first, then read, so that what was committed while we waited is seen.
+
+Every statement is for the whole batch, and most batches need but a few of them.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence, Sized
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from schema.rows import Resource, ResourceKey
+from schema.store import Claim, Transaction
+from topics import commands as commands_
+from topics.identifiers import hold_id_of, order_id_of, request_id_of
+from topics.signatures import account_of
+from workers.core.batch import Arrived, Known, touched
+from workers.core.kinds.registry import KINDS
+from workers.core.needs import claimed_pools, named_pools
+from workers.core.state import State, Timed, deadline
+
+EXPIRIES_LEAST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read, as of the clock of Postgres."""
+
+    decided_at: datetime
+    known: Known
+    states: dict[ResourceKey, State]
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """Until when something is over, and how many of each sort a batch ends of a resource."""
+
+    until: datetime
+    each_max: int
+    much_of: Mapping[ResourceKey, int]
+
+    def most(self, key: ResourceKey) -> int:
+        return self.much_of.get(key, self.each_max)
+
+
+async def read_states(
+    transaction: Transaction,
+    commands: Sequence[Arrived],
+    expiries_max: int,
+    much_of: Mapping[ResourceKey, int] | None = None,
+) -> Reading:
+    """Lock the resources of the commands and read what these need, and what is over: so many holds of it at most.
+
+    `much_of` says of which resources more is to be read, and how much.
+    """
+    keys = touched(commands)
+    resources = await transaction.lock(keys)
+    decided_at, decided = await transaction.clock_and_decided(
+        [Claim(arrived.source, arrived.claim_id, arrived.request_id) for arrived in commands]
+    )
+    known = Known(
+        events={row.request_id: row.events for row in decided},
+        owners={(row.source, row.claim_id): row.request_id for row in decided if row.owns_claim},
+    )
+    states = {key: State(key, resources.get(key)) for key in keys}
+    if resources:
+        due = _Due(_until(resources, decided_at), _share(expiries_max, resources), much_of or {})
+        await _read_claims(transaction, commands, states, due)
+    await _read_refused(transaction, commands, states)
+    return Reading(decided_at, await _know_payments(transaction, commands, known), states)
+
+
+async def _read_claims(
+    transaction: Transaction, commands: Sequence[Arrived], states: Mapping[ResourceKey, State], due: _Due
+) -> None:
+    """Read pools, holds and orders of the resources that exist."""
+    existing = [key for key, state in states.items() if state.resource is not None]
+    needed = {key: names for key, names in named_pools(commands, KINDS).items() if key in existing}
+    pools, have_due_orders = await transaction.pools(needed, due.until)
+    for key, pools_of_resource in pools.items():
+        states[key].pools |= pools_of_resource
+    due_max = {key: due.most(key) for key in existing}
+    for key, holds in (await transaction.holds(due_max, due.until, _named_holds(commands))).items():
+        states[key].add(holds)
+        states[key].has_more_due = sum(_is_over(hold, due) for hold in holds) >= due.most(key)
+    await _read_buyers(transaction, commands, states)
+    await _read_orders(transaction, commands, states, have_due_orders, due)
+    claimed = claimed_pools(states.values(), KINDS)
+    if claimed:
+        for key, pools_of_resource in (await transaction.pools_of(claimed)).items():
+            states[key].pools |= pools_of_resource
+
+
+def _is_over(row: Timed, due: _Due) -> bool:
+    ends_at = deadline(row)
+    return ends_at is not None and ends_at <= due.until
+
+
+def _share(expiries_max: int, resources: Sized) -> int:
+    """Return how many holds of each resource a batch expires: together not many more than it may.
+
+    A resource may have a hundred thousand holds that ended at one instant: each batch expires its share of them, oldest
+    first, and the sweeper comes again until none is left. So a transaction stays short whatever ended.
+    """
+    return max(EXPIRIES_LEAST, expiries_max // max(1, len(resources)))
+
+
+def _until(resources: Mapping[ResourceKey, Resource], decided_at: datetime) -> datetime:
+    """Return the latest arrival that the batch may have.
+
+    After a failover Postgres's clock may be behind an arrival that is stored already, and arrivals never go back.
+    """
+    return max([decided_at, *(resource.last_arrived_at for resource in resources.values())])
+
+
+def _named_holds(commands: Sequence[Arrived]) -> set[str]:
+    """Return the holds that the commands name, or would place."""
+    return {hold_id for arrived in commands if (hold_id := _named(arrived)) is not None}
+
+
+async def _read_buyers(
+    transaction: Transaction, commands: Sequence[Arrived], states: Mapping[ResourceKey, State]
+) -> None:
+    """Count the live holds of the buyers who ask for one more."""
+    buyers = {
+        (arrived.key, buyer)
+        for arrived in commands
+        if (buyer := getattr(arrived.command, "buyer", None)) is not None and states[arrived.key].resource is not None
+    }
+    live = await transaction.live_holds_of(buyers) if buyers else {}
+    for (key, buyer), holds_of_buyer in live.items():
+        states[key].live_holds_of[buyer] = holds_of_buyer
+
+
+async def _read_orders(
+    transaction: Transaction,
+    commands: Sequence[Arrived],
+    states: Mapping[ResourceKey, State],
+    have_due_orders: Collection[ResourceKey],
+    due: _Due,
+) -> None:
+    """Read orders and payments where commands ask for them, or where some are over; most batches have none of either."""
+    named = {order_id for arrived in commands if (order_id := _named_order(arrived)) is not None}
+    keys = {arrived.key for arrived in commands if _named_order(arrived) is not None} | {*have_due_orders}
+    if not keys:
+        return
+    over: Counter[ResourceKey] = Counter()
+    for key, row in await transaction.orders(keys, due.until, named, max(due.most(key) for key in keys)):
+        states[key].add([row])
+        over[key] += _is_over(row, due)
+        states[key].has_more_due |= over[key] >= due.most(key)
+
+
+def _named_order(arrived: Arrived) -> str | None:
+    match arrived.command:
+        case commands_.PlaceOrder():
+            return order_id_of(arrived.request_id)
+        case commands_.CancelOrder() | commands_.RecordPayment() as command:
+            return command.order_id
+        case _:
+            return None
+
+
+async def _know_payments(transaction: Transaction, commands: Sequence[Arrived], known: Known) -> Known:
+    """Add what is known of the payments that the batch reports, wherever they live: a payment is counted once."""
+    named = {
+        (command.provider, command.payment_id, command.event_id)
+        for arrived in commands
+        if isinstance(command := arrived.command, commands_.RecordPayment)
+    }
+    if not named:
+        return known
+    found = await transaction.known_payments(named)
+    return replace(
+        known,
+        order_of_payment={(it.provider, it.payment_id): it.order_id for it in found if it.order_id is not None},
+        payment_of_event={(it.provider, it.event_id): it.recorded_of for it in found if it.recorded_of is not None},
+    )
+
+
+def _named(arrived: Arrived) -> str | None:
+    match arrived.command:
+        case commands_.Hold():
+            return hold_id_of(arrived.request_id)
+        case commands_.DefineResource() | commands_.Expire() | commands_.CancelOrder() | commands_.RecordPayment():
+            return None
+        case command:
+            return command.hold_id
+
+
+async def _read_refused(
+    transaction: Transaction, commands: Sequence[Arrived], states: Mapping[ResourceKey, State]
+) -> None:
+    """Read why a named hold does not exist, where it was asked for and refused: on that very resource."""
+    missing = {
+        request_id_of(arrived.command.hold_id)
+        for arrived in commands
+        if isinstance(arrived.command, commands_.OfHold) and arrived.command.hold_id not in states[arrived.key].holds
+    }
+    if not missing:
+        return
+    for row in await transaction.refused(missing):
+        if row.key in states:
+            states[row.key].refused[hold_id_of(row.request_id)] = (account_of(row.source), row.reason)
