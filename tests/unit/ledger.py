@@ -5,12 +5,14 @@ ones were refused, the live holds of buyers who ask, what is decided of the clai
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from schema.rows import (
     Hold,
+    Holding,
+    HoldingUpdate,
     Order,
     Payment,
     PaymentEvent,
@@ -28,9 +30,10 @@ from topics.orders import OrderStatus
 from topics.resources import Counters, HoldStatus
 from topics.signatures import account_of
 from workers.core.batch import Arrived, BatchDecision, Known, decide_batch, fail_one, touched
+from workers.core.holdings import is_over, updated
 from workers.core.kinds.registry import KINDS
 from workers.core.needs import claimed_pools, named_pools
-from workers.core.state import State
+from workers.core.state import MoreIsDue, State
 
 RETENTION = timedelta(days=14)
 
@@ -46,20 +49,30 @@ class Ledger:
     orders: dict[str, tuple[ResourceKey, Order]] = field(default_factory=dict)
     payments: dict[PaymentKey, tuple[ResourceKey, Payment]] = field(default_factory=dict)
     payment_events: dict[tuple[str, str], PaymentEvent] = field(default_factory=dict)
+    holdings: list[tuple[ResourceKey, Holding]] = field(default_factory=list)
+    due_max: int = 1_000_000
 
     def apply(self, commands: Sequence[Arrived], decided_at: datetime) -> BatchDecision:
-        """Decide a batch on what is kept, and keep what it writes."""
-        states = self._states(commands, decided_at)
-        decision = decide_batch(
-            commands,
-            states=states,
-            known=self._known(commands),
-            kinds=KINDS,
-            decided_at=decided_at,
-            request_retention=RETENTION,
-        )
-        self._write(decision)
-        return decision
+        """Decide a batch on what is kept, and keep what it writes.
+
+        Of each resource it sees `due_max` holds that are over, and all where the core needs to.
+        """
+        seen_whole: set[ResourceKey] = set()
+        while True:
+            try:
+                decision = decide_batch(
+                    commands,
+                    states=self._states(commands, decided_at, seen_whole),
+                    known=self._known(commands),
+                    kinds=KINDS,
+                    decided_at=decided_at,
+                    request_retention=RETENTION,
+                )
+            except MoreIsDue as more:
+                seen_whole.add(more.key)
+            else:
+                self._write(decision)
+                return decision
 
     def fail(self, command: Arrived, decided_at: datetime) -> BatchDecision:
         """Refuse a command as one that made the worker fail, and keep that."""
@@ -83,11 +96,18 @@ class Ledger:
         """Return the holds of a resource that say so."""
         return [hold for its, hold in self.holds.values() if its == key and hold.status is status]
 
-    def _states(self, commands: Sequence[Arrived], decided_at: datetime) -> dict[ResourceKey, State]:
+    def _states(
+        self, commands: Sequence[Arrived], decided_at: datetime, seen_whole: Collection[ResourceKey] = ()
+    ) -> dict[ResourceKey, State]:
         keys = touched(commands)
         until = max([decided_at, *(self.resources[key].last_arrived_at for key in keys if key in self.resources)])
         named = {_named(arrived) for arrived in commands}
         states = {key: self._state(key, commands, until, named) for key in keys}
+        for key, state in states.items():
+            due = self._due(key, until)
+            shown = due if key in seen_whole else due[: self.due_max]
+            state.has_more_due = len(shown) == self.due_max and key not in seen_whole
+            state.add(hold for hold in shown if hold.hold_id not in state.holds)
         self._add_pools(states, commands)
         for hold_id in named:
             request = None if hold_id is None else self.requests.get(request_id_of(hold_id))
@@ -107,13 +127,14 @@ class Ledger:
             # As from Postgres: there is no count of a buyer who has none.
             live_holds_of=dict(Counter(hold.buyer for hold in live if hold.buyer is not None and hold.buyer in asking)),
         )
-        state.add(
-            hold
-            for its, hold in self.holds.values()
-            if its == key and (hold.hold_id in named or (hold.status is HoldStatus.HELD and hold.expires_at <= until))
-        )
+        state.add(hold for its, hold in self.holds.values() if its == key and hold.hold_id in named)
         self._add_orders(state, {_ordered(arrived) for arrived in commands}, until)
         return state
+
+    def _due(self, key: ResourceKey, until: datetime) -> list[Hold]:
+        """Return the holds that are over by then, oldest first."""
+        due = [hold for hold in self.holds_of(key, HoldStatus.HELD) if hold.expires_at <= until]
+        return sorted(due, key=lambda hold: hold.expires_at)
 
     def _add_pools(self, states: dict[ResourceKey, State], commands: Sequence[Arrived]) -> None:
         """Give each state the pools that its commands and holds need, and no other."""
@@ -178,6 +199,7 @@ class Ledger:
         for event in decision.payment_events:
             assert (event.provider, event.event_id) not in self.payment_events, "a provider's event is recorded once"
             self.payment_events[event.provider, event.event_id] = event
+        self._write_holdings(decision)
         used = [order.hold_id for _, order in self.orders.values()]
         assert len(used) == len(set(used)), "the unique index on the holds of orders"
         owners = [(request.source, request.claim_id) for request in self.requests.values() if request.owns_claim]
@@ -185,6 +207,28 @@ class Ledger:
         for pool in self.pools.values():
             assert min(pool.capacity, pool.held, pool.taken) >= 0, "the checks on pools"
             assert pool.held + pool.taken <= pool.ceiling, "pools_never_oversold"
+
+    def _write_holdings(self, decision: BatchDecision) -> None:
+        for news in decision.holding_updates:
+            (place,) = [place for place, (_, holding) in enumerate(self.holdings) if _is_of(news, holding)]
+            key, holding = self.holdings[place]
+            self.holdings[place] = key, updated(holding, news)
+        self.holdings += decision.holdings
+        open_ones = [(key, holding.pool) for key, holding in self.holdings if holding.ended_at is None]
+        assert len(open_ones) == len(set(open_ones)), "seat_holds_open"
+
+    def check_holdings(self) -> None:
+        """Check that the audit agrees with the holds: what is held now, and what was made firm and not given back."""
+        for key in self.resources:
+            tells = KINDS[key.kind].told_alone
+            holdings = [holding for its, holding in self.holdings if its == key]
+            for status, shown in (
+                (HoldStatus.HELD, [it for it in holdings if it.ended_at is None]),
+                (HoldStatus.CONFIRMED, [it for it in holdings if it.end and it.end.value == "confirmed"]),
+            ):
+                holds = self.holds_of(key, status)
+                wanted = {(hold.hold_id, pool) for hold in holds for pool in hold.units if tells(pool)}
+                assert {(it.hold_id, it.pool) for it in shown if it.returned_at is None} == wanted
 
     def check_sums(self) -> None:
         """Check that counters are the sums over the pools, and `held` the sum over the live holds.
@@ -207,6 +251,7 @@ class Ledger:
             assert resource.counters.taken == _claimed(self.holds_of(key, HoldStatus.CONFIRMED)) + taken
             for hold in self.holds_of(key, HoldStatus.CONFIRMED):
                 assert sum(hold.units.values()) == hold.quantity, "what is firm has all its units"
+        self.check_holdings()
 
     def _ordered_units(self, key: ResourceKey) -> tuple[int, int]:
         """Return the units that orders hold and have taken, by what became of each."""
@@ -220,6 +265,11 @@ class Ledger:
                 held += order.quantity * (order.units_are is UnitsAre.HELD)
                 taken += order.quantity * (order.units_are is UnitsAre.TAKEN)
         return held, taken
+
+
+def _is_of(news: HoldingUpdate, holding: Holding) -> bool:
+    """Tell whether the news is of this holding, as the query finds it: of the hold's seat, and not over."""
+    return (holding.hold_id, holding.pool) == (news.hold_id, news.pool) and not is_over(holding)
 
 
 def _named(arrived: Arrived) -> str | None:

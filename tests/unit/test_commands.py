@@ -3,7 +3,6 @@
 import json
 from datetime import UTC, datetime, timedelta, timezone
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -111,15 +110,15 @@ OF_HOLD: dict[str, dict[str, object]] = {
     "Confirm": {"hold_id": "h"},
     "Cancel": {"hold_id": "h"},
     "Extend": {"hold_id": "h", "seconds": 1},
-    "ChangeHold": {"hold_id": "h", "quantity": 1},
+    "ChangeHold": {"hold_id": "h"},
 }
 
 
 @pytest.mark.parametrize("type_name", OF_HOLD)
 def test_what_a_command_of_a_hold_must_say(type_name: str) -> None:
-    """Each of its fields, but for the token: a change without a quantity would be a change to something."""
+    """Each of its fields, but for the token. What a change is to depends on the kind, which asks for it."""
     fields = OF_HOLD[type_name]
-    assert msgspec.to_builtins(read(type_name, fields)) == {"resource_id": "r", **fields}
+    assert json.loads(encode(read(type_name, fields))) == {"resource_id": "r", **fields}
     for missing in fields:
         with pytest.raises(Invalid, match=missing):
             read(type_name, {name: field for name, field in fields.items() if name != missing})

@@ -43,9 +43,7 @@ def decide(
     return draft.decision(None if no is None else no.reason)
 
 
-def fail(
-    state: State, kind: Kind, ask: Ask, arrived_at: datetime, decided_at: datetime, *, detail: str
-) -> Decision:
+def fail(state: State, kind: Kind, ask: Ask, arrived_at: datetime, decided_at: datetime, *, detail: str) -> Decision:
     """Return the refusal `internal_error` of a command that made us fail; nothing else changes."""
     draft = Draft(state, kind, arrived_at, decided_at, commands.client_reference_of(ask.command))
     refuse(draft, ask, No("internal_error", detail))
