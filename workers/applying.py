@@ -3,17 +3,18 @@
 import traceback
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from schema.faults import is_culprit
-from schema.rows import ResourceKey
+from schema.rows import Holding, ResourceKey
 from schema.store import RacedError, ResourceWrite, Transaction, Writes
 from workers.core.batch import Arrived, BatchDecision, Outcome, decide_batch, fail_one
 from workers.core.decide import PARKING
 from workers.core.kinds.registry import KINDS
 from workers.core.state import MoreIsDue
 from workers.crash_points import CrashPoint, Reached
+from workers.pseudonyms import as_sent
 from workers.state_reading import Reading, read_states
 
 RERUNS_MAX = 10
@@ -54,10 +55,12 @@ class Applier:
         expiries_at_once_max: int,
         reached: Reached,
         parking: timedelta = PARKING,
+        buyer_kept: Callable[[str], str] = as_sent,
     ) -> None:
         """Take the way to open a transaction, how long outcomes are kept, how many holds a batch expires, and a hook.
 
-        How many it expires where it would be refused otherwise; and how long a payment waits for its order.
+        How many it expires where it would be refused otherwise; how long a payment waits for its order; and
+        what the audit calls a buyer.
         """
         self._transaction = transaction
         self._request_retention = request_retention
@@ -66,6 +69,7 @@ class Applier:
         self._expiries_at_once_max = expiries_at_once_max
         self._reached = reached
         self._parking = parking
+        self._buyer_kept = buyer_kept
 
     async def apply(self, commands: Sequence[Arrived]) -> Applied:
         """Decide and store a batch; raises only what is transient or not understood.
@@ -86,7 +90,7 @@ class Applier:
     async def _in_transaction(self, commands: Sequence[Arrived]) -> BatchDecision:
         async with self._transaction() as transaction:
             decision = await self._decide_seeing_all(transaction, commands)
-            await transaction.write(_writes(decision))
+            await transaction.write(_writes(decision, self._buyer_kept))
             self._reached(CrashPoint.IN_TRANSACTION)
         self._reached(CrashPoint.AFTER_COMMIT)
         return decision
@@ -162,7 +166,7 @@ class Applier:
                         decided_at=read.decided_at,
                         detail=INTERNAL_ERROR_DETAIL,
                     )
-                await transaction.write(_writes(decision))
+                await transaction.write(_writes(decision, self._buyer_kept))
             return decision
 
         return await _unraced(refuse)
@@ -200,7 +204,7 @@ def _has_culprit(fault: Exception) -> bool:
     return isinstance(fault, CoreError) or is_culprit(fault)
 
 
-def _writes(decision: BatchDecision) -> Writes:
+def _writes(decision: BatchDecision, buyer_kept: Callable[[str], str]) -> Writes:
     return Writes(
         requests=decision.requests,
         resources=[ResourceWrite(key, expected, row) for key, (expected, row) in decision.resources.items()],
@@ -209,6 +213,10 @@ def _writes(decision: BatchDecision) -> Writes:
         orders=decision.orders,
         payments=decision.payments,
         payment_events=decision.payment_events,
-        holdings=decision.holdings,
+        holdings=[(key, _with_buyer(holding, buyer_kept)) for key, holding in decision.holdings],
         holding_updates=decision.holding_updates,
     )
+
+
+def _with_buyer(holding: Holding, buyer_kept: Callable[[str], str]) -> Holding:
+    return holding if holding.buyer is None else replace(holding, buyer=buyer_kept(holding.buyer))

@@ -34,6 +34,7 @@ from workers.intake import Group, make_app, take_in
 from workers.invalidation import Invalidator
 from workers.pipeline import Limits, Pipeline
 from workers.probe import probe
+from workers.pseudonyms import as_sent, pseudonyms
 from workers.purging import Purge, Purger
 from workers.reading import Reader
 from workers.redis_tombstones import RedisTombstones
@@ -122,6 +123,9 @@ def _pipeline(settings: Settings, catalogue: Catalogue, hooks: Hooks, servers: _
             expiries_max=settings.expiries_max,
             expiries_at_once_max=settings.expiries_at_once_max,
             reached=hooks.reached,
+            buyer_kept=pseudonyms(settings.installation_secret())
+            if settings.seat_holds_buyer == "pseudonym"
+            else as_sent,
         ),
         invalidator=Invalidator(
             RedisTombstones(
