@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Callable, Mapping
-from fractions import Fraction
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.unit.house_model import best_seats
 from topics.seating import Plan, Row, house_of
 from workers.core.kinds.best_available import best_available
 
@@ -40,34 +40,6 @@ def free_in(marks: Mapping[str, str]) -> Callable[[str], bool]:
 def beyond(taken: set[str]) -> Callable[[str], bool]:
     """Ask which seats are not taken, as of then."""
     return lambda seat: seat not in taken
-
-
-def model(picture: str, count: int, focal: str | None) -> tuple[str, ...] | None:
-    """Try every stretch of every row and judge it by the words of the rule, with fractions."""
-    lines = picture.split()
-    free = {(r, n) for r, line in enumerate(lines) for n, mark in enumerate(line) if mark == FREE}
-    target = (Fraction(len(lines) - 1, 2), Fraction(0))
-    if focal is not None:
-        row = ord(focal[0]) - ord("A")
-        target = (Fraction(row), int(focal[1:]) - 1 - Fraction(len(lines[row]) - 1, 2))
-
-    def neighbours(seat: tuple[int, int], among: set[tuple[int, int]]) -> set[tuple[int, int]]:
-        return {(seat[0], seat[1] - 1), (seat[0], seat[1] + 1)} & among
-
-    def badness(block: list[tuple[int, int]]) -> tuple[int, Fraction, int, int]:
-        left = free - set(block)
-        alone = sum(1 for seat in left if neighbours(seat, free) and not neighbours(seat, left))
-        far = sum(
-            ((r - target[0]) ** 2 + (n - Fraction(len(lines[r]) - 1, 2) - target[1]) ** 2 for r, n in block),
-            Fraction(0),
-        )
-        return alone, far, block[0][0], block[0][1]
-
-    blocks = [[(r, n + i) for i in range(count)] for r, line in enumerate(lines) for n in range(len(line))]
-    possible = [block for block in blocks if set(block) <= free]
-    if not possible:
-        return None
-    return tuple(f"{chr(ord('A') + r)}{n + 1}" for r, n in min(possible, key=badness))
 
 
 @pytest.mark.parametrize(
@@ -110,7 +82,8 @@ def test_it_finds_what_the_model_finds(house: tuple[str, str | None], count: int
     alone before, and on a sliding sum that forgets the seat it leaves.
     """
     picture, focal = house
-    assert found(picture, count, focal) == model(picture, count, focal)
+    rows = {chr(ord("A") + place): line for place, line in enumerate(picture.split())}
+    assert found(picture, count, focal) == best_seats(rows, count, focal)
 
 
 @settings(max_examples=300, deadline=None)
