@@ -28,6 +28,8 @@ app = typer.Typer(
 )
 topics_app = typer.Typer(help="The Kafka topics: create them, or see what they should be.", no_args_is_help=True)
 app.add_typer(topics_app, name="topics")
+requests_app = typer.Typer(help="Requests: what became of one.", no_args_is_help=True)
+app.add_typer(requests_app, name="requests")
 app.command()(local.up)
 app.command()(local.down)
 app.command()(local.reset)
@@ -228,6 +230,24 @@ def audit(
         for line in as_lines(checks):
             _console.print(escape(line), highlight=False)
     raise typer.Exit(1 if any(check.count for check in checks) else 0)
+
+
+@requests_app.command("show")
+def requests_show(
+    asked: Annotated[str, typer.Argument(metavar="ID", help="The id of a request, a hold or an order.")],
+) -> None:
+    """Show what is stored of a request, and of its order: the payments, and those that wait for an order that has not come.
+
+    Example: firmhold requests show order_product~demo~…
+    """
+    from firmhold.requests_shown import NoSuchIdError, show  # noqa: PLC0415 - only this command needs it
+
+    try:
+        lines = asyncio.run(show(_settings_of_tool(), asked))
+    except NoSuchIdError as fault:
+        raise typer.BadParameter(str(fault), param_hint="ID") from fault
+    for line in lines:
+        _console.print(escape(line), highlight=False)
 
 
 if __name__ == "__main__":

@@ -67,6 +67,12 @@ OUTCOMES = Metric(
     "Commands decided, by the event that answered them or the reason of the refusal. Any internal_error is a bug of ours.",
     ("outcome",),
 )
+PAYMENTS = Metric(
+    "firmhold_payments",
+    "What providers' events came to. Any orphaned: money whose order did not come in FIRMHOLD_PARKED_PAYMENT_SECONDS, wake "
+    "somebody; any mismatched: look at that payment (`firmhold requests show`). Many parked: webhooks overtake the orders.",
+    ("effect",),
+)
 REPEATED = Metric(
     "firmhold_commands_repeated", "Commands decided before and answered again: clients that retry, workers that died."
 )

@@ -170,6 +170,9 @@ class Settings(BaseSettings):
     cache_slots_seconds: Annotated[
         PositiveInt, Field(description="How long the availability of slots is served from the cache")
     ] = 10
+    cache_products_seconds: Annotated[
+        PositiveInt, Field(description="How long products with their stock are served from the cache")
+    ] = 120
     cache_stale_seconds: Annotated[
         int, Field(ge=0, description="How long after that it may be served if it cannot be read anew in time")
     ] = 60

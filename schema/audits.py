@@ -12,7 +12,8 @@ import asyncpg
 
 from schema import queries
 from schema.rows import ResourceKey
-from topics.resources import Counters
+from topics.orders import OrderStatus
+from topics.resources import Counters, HoldStatus
 
 _ROWS_MAX = 1_000
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -20,7 +21,7 @@ _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class AuditedPool:
-    """A pool (None: there is no such row) beside the units that live and confirmed holds claim of it."""
+    """A pool (None: there is no such row) beside the units that holds and orders claim of it."""
 
     name: str
     counters: tuple[int, int, int, int] | None
@@ -40,7 +41,7 @@ class AuditedResource:
 
 @dataclass(frozen=True, slots=True)
 class AuditedRequest:
-    """A request, and whether the hold exists that it would have placed."""
+    """A request, and whether the hold and the order exist that it would have placed."""
 
     request_id: str
     key: ResourceKey
@@ -53,17 +54,46 @@ class AuditedRequest:
     partition: int
     offset: int
     has_hold: bool
+    has_order: bool
 
 
 @dataclass(frozen=True, slots=True)
 class AuditedHold:
-    """A hold, whether the request that asked for it is stored, and why that was refused, if it was."""
+    """A hold, whether the request that asked for it is stored, why that was refused, if it was, and whether its order is there.
+
+    `lacks_order` tells that an order used the hold and is not there.
+    """
 
     hold_id: str
     key: ResourceKey
     granted_at: datetime
     has_request: bool
     reason: str | None
+    lacks_order: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedOrder:
+    """An order, the hold that it used (None: it is not there), and what its payments come to, in minor units.
+
+    `counting` payments count for it and add up to `counted`, `owed` are to be given back, `parked` still wait; `received` is
+    all that ever came in.
+    """
+
+    order_id: str
+    key: ResourceKey
+    hold_id: str
+    status: OrderStatus
+    amount: int
+    placed_at: datetime
+    hold_status: HoldStatus | None
+    order_of_hold: str | None
+    has_request: bool
+    counting: int
+    counted: int
+    received: int
+    owed: int
+    parked: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +148,7 @@ class Audits:
                     partition=row["topic_partition"],
                     offset=row["record_offset"],
                     has_hold=row["has_hold"],
+                    has_order=row["has_order"],
                 )
             after = (rows[-1]["decided_at"], rows[-1]["request_id"])
 
@@ -127,8 +158,18 @@ class Audits:
         while rows := await self._pool.fetch(queries.AUDIT_HOLDS, after, self._resource_id, _ROWS_MAX):
             for row in rows:
                 has_request = row["request_id"] is not None
-                yield AuditedHold(row["hold_id"], _key(row), row["granted_at"], has_request, row["reason"])
+                yield AuditedHold(
+                    row["hold_id"], _key(row), row["granted_at"], has_request, row["reason"], row["lacks_order"]
+                )
             after = rows[-1]["hold_id"]
+
+    async def orders(self) -> AsyncIterator[AuditedOrder]:
+        """Yield the orders in the order of their ids."""
+        after = ""
+        while rows := await self._pool.fetch(queries.AUDIT_ORDERS, after, self._resource_id, _ROWS_MAX):
+            for row in rows:
+                yield _order(row)
+            after = rows[-1]["order_id"]
 
     async def decided(self, request_ids: Collection[str]) -> dict[str, DecidedRequest]:
         """Return those of the requests that are stored, by their ids."""
@@ -141,6 +182,25 @@ class Audits:
 
 def _key(row: asyncpg.Record) -> ResourceKey:
     return ResourceKey(row["kind"], row["resource_id"])
+
+
+def _order(row: asyncpg.Record) -> AuditedOrder:
+    return AuditedOrder(
+        order_id=row["order_id"],
+        key=_key(row),
+        hold_id=row["hold_id"],
+        status=OrderStatus(row["status"]),
+        amount=row["amount"],
+        placed_at=row["placed_at"],
+        hold_status=None if row["hold_status"] is None else HoldStatus(row["hold_status"]),
+        order_of_hold=row["order_of_hold"],
+        has_request=row["has_request"],
+        counting=row["counting"],
+        counted=row["counted"],
+        received=row["received"],
+        owed=row["owed"],
+        parked=row["parked"],
+    )
 
 
 def _resource(rows: list[asyncpg.Record]) -> AuditedResource:

@@ -67,11 +67,11 @@ class Reads:
             return None
         order = order_of(row)
         is_over = order.status is OrderStatus.PENDING_PAYMENT and order.payment_due_at <= row["now"]
-        return (
-            order,
-            is_over,
-            [payment_of(it) for it in await self._pool.fetch(queries.READ_PAYMENTS_OF_ORDER, order_id)],
-        )
+        return order, is_over, await self.payments_of(order_id)
+
+    async def payments_of(self, order_id: str) -> list[Payment]:
+        """Return the payments of an order as they came, whether it has come or not."""
+        return [payment_of(row) for row in await self._pool.fetch(queries.READ_PAYMENTS_OF_ORDER, order_id)]
 
     async def resource(self, key: ResourceKey) -> ResourceReading | None:
         """Return a resource with its counters as of now."""

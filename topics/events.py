@@ -4,7 +4,7 @@ An event may be seen twice with one id, never zero times. Those that change a re
 without gaps; a refusal carries the current one. No event carries a token, its hash, or who the buyer is.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -43,6 +43,12 @@ SEAT_TAKEN: Final = "seat.taken"
 SEAT_RELEASED: Final = "seat.released"
 REQUEST_REFUSED: Final = "request.refused"
 RECORD_REJECTED: Final = "record.rejected"
+
+
+CHANGE_NOTHING: Final = frozenset(
+    (HOLD_UNCHANGED, ORDER_UNCHANGED, PAYMENT_UNCHANGED, REQUEST_REFUSED, RECORD_REJECTED)
+)
+"""What has no version of its own, ever."""
 
 
 class HoldView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -281,13 +287,20 @@ def _of_each(event: Stored, pools: list[str]) -> Iterator[Stored]:
     change = msgspec.structs.replace
     for version, pool in enumerate(pools, start=event.version):
         its = encode_data(change(data, pool=pool, version=version))
-        its_id = f"{event.id}/{pool}"
+        its_id = f"{event.id}.{pool}"
         yield change(event, id=its_id, version=version, data=msgspec.Raw(its), pools=msgspec.UNSET)
+
+
+def request_id_of(headers: Mapping[str, str]) -> str:
+    """Return the id of the request that an event with these record headers is stored with; no id at all if none is told."""
+    return headers.get("ce_requestid") or headers.get("ce_id", "").rpartition("/")[0]
 
 
 def headers_of(event: Stored, resource_id: str, request_id: str, command_id: str, traceparent: str | None) -> Headers:
     """Return the record headers of an event; the same for its first sending and each later one."""
     extensions = {"causationid": command_id, "sequence": f"{event.version:0{_SEQUENCE_DIGITS}d}"}
+    if event.id.rpartition("/")[0] != request_id:  # it derives from what the event is about
+        extensions["requestid"] = request_id
     if event.answers:
         extensions["correlationid"] = request_id
         extensions["commandrecord"] = event.record

@@ -88,6 +88,7 @@ class Counts:
     forwarded: int = 0
     retries: int = 0
     outcomes: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    payments: Counter[tuple[str, ...]] = field(default_factory=Counter)
     last_progress: float = field(default_factory=time.monotonic)
 
 
@@ -150,6 +151,7 @@ class Pipeline:
         counts = self.counts
         return {
             metrics.OUTCOMES: lambda: counts.outcomes,
+            metrics.PAYMENTS: lambda: counts.payments,
             metrics.REPEATED: lambda: counts.repeated,
             metrics.BATCHES: lambda: counts.batches,
             metrics.RETRIES: lambda: counts.retries,
@@ -266,7 +268,9 @@ class Pipeline:
     def _count(self, items: Sequence[Item], applied: Applied) -> None:
         self.counts.batches += 1
         self.counts.commands += len(applied.outcomes)
-        self.counts.outcomes.update((outcome.label(),) for outcome in applied.outcomes if not outcome.repeated)
+        fresh = [outcome for outcome in applied.outcomes if not outcome.repeated]
+        self.counts.outcomes.update((outcome.label(),) for outcome in fresh)
+        self.counts.payments.update((effect,) for outcome in fresh for effect in outcome.payment_effects())
         self.counts.repeated += sum(outcome.repeated for outcome in applied.outcomes)
         self.counts.forwarded += sum(isinstance(item, Forwarded) for item in items)
         self.counts.rejected += sum(isinstance(item, Rejected) for item in items)

@@ -58,13 +58,14 @@ class Events:
         """Compare records of an event topic, in their order, with the requests that they belong to."""
         headers = [headers_of(record) for record in records]
         ids = [each.get("ce_id", "") for each in headers]
-        decided = await self.audits.decided({event_id.rpartition("/")[0] for event_id in ids})
-        for record, named, event_id in zip(records, headers, ids, strict=True):
+        requests = [events.request_id_of(each) for each in headers]
+        decided = await self.audits.decided(set(requests))
+        for record, named, event_id, request_id in zip(records, headers, ids, requests, strict=True):
             self.check.looked_at += 1
             self.seen.add(event_id)
             if named.get("ce_type") == events.RECORD_REJECTED:
                 continue
-            belongs = self._belongs(record, named, decided.get(event_id.rpartition("/")[0]))
+            belongs = self._belongs(record, named, decided.get(request_id))
             self._track(kind, record, named, belongs=belongs)
 
     def _belongs(self, record: ConsumerRecord, headers: Mapping[str, str], request: DecidedRequest | None) -> bool:
@@ -91,7 +92,7 @@ class Events:
         return not difference
 
     def _track(self, kind: str, record: ConsumerRecord, headers: Mapping[str, str], *, belongs: bool) -> None:
-        if headers.get("ce_type") in {events.REQUEST_REFUSED, events.HOLD_UNCHANGED}:
+        if headers.get("ce_type") in events.CHANGE_NOTHING:
             return
         try:
             told = msgspec.json.decode(record.value or b"", type=_Told)

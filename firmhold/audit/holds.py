@@ -29,8 +29,15 @@ class Holds:
         )
 
     def judge_hold(self, hold: AuditedHold) -> None:
-        """Look whether the request is there that a hold was granted to, unless it may have been purged."""
+        """Look whether the request is there that a hold was granted to, unless it may have been purged, and its order."""
         self.check.looked_at += 1
+        if hold.lacks_order:
+            self.check.tell(
+                f"{hold.key.kind} {hold.key.resource_id}, hold {hold.hold_id}",
+                found="it is used, and no order is there that used it",
+                wanted="a hold is used by its order alone",
+                advice="Restore the order from a backup: its units are claimed by nobody now",
+            )
         if hold.has_request or self.marks.may_be_purged(hold.granted_at):
             return
         self.check.tell(

@@ -19,6 +19,7 @@ from firmhold.audit.events import Events
 from firmhold.audit.findings import Check
 from firmhold.audit.holds import Holds
 from firmhold.audit.marks import Marks
+from firmhold.audit.orders import Orders
 from firmhold.audit.topic_reading import Span, Spans, TopicReader, topic_reader
 from firmhold.audit.versions import Versions
 from firmhold.settings import Settings
@@ -74,6 +75,7 @@ class _Audit:
         self._versions = Versions(self._catalogue, marks)
         self._events = Events(self._catalogue, marks, audits, self._versions)
         self._holds = Holds(marks)
+        self._orders = Orders(marks)
         self._counters = counters_check()
 
     async def run(self) -> list[Check]:
@@ -98,6 +100,7 @@ class _Audit:
         return [
             self._counters,
             self._holds.check,
+            self._orders.check,
             self._events.check,
             self._versions.check,
             commands.check,
@@ -120,9 +123,12 @@ class _Audit:
         async for request in self._audits.requests(self._marks.since, until):
             self._events.judge(request)
             self._holds.judge_request(request)
+            self._orders.judge_request(request)
             commands.judge(request)
         async for hold in self._audits.holds():
             self._holds.judge_hold(hold)
+        async for order in self._audits.orders():
+            self._orders.judge_order(order)
 
     async def _settle(self, commands: Commands, event_spans: dict[str, Spans]) -> None:
         ends = {kind: await self._spans(self._catalogue.commands(kind)) for kind in KINDS}

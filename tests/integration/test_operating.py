@@ -28,7 +28,7 @@ async def test_the_pages_load_nothing_and_lead_on(alice: Client) -> None:
     start, problems = await page(alice, "/"), await page(alice, "/problems")
     for text in (start, problems):
         assert re.findall(r"(?:src|href)=['\"]?(?:https?:)?//", text) == []
-    links = set(re.findall(r"href=([^ >]+)", start)) - {"/slots/availability"}
+    links = set(re.findall(r"href=([^ >]+)", start)) - {"/slots/availability", "/api/products"}
     assert {"/problems", "/healthz", "/readyz", "/version", "/metrics"} == links
     for link in links:
         assert await page(alice, link)
@@ -98,6 +98,23 @@ async def test_define_many(alice: Client, running: Installation, tmp_path: Path)
     csv = await define(running, "-", f"id,capacity,title\n{name}-1,7,A room\n")
     assert (csv.returncode, csv.stdout) == (0, f"slot {name}-1: defined\n1 defined, 0 failed\n")
     assert (await alice.call("GET", f"/slots/{name}-1")).body["title"] == "A room"
+
+
+async def test_define_products(alice: Client, running: Installation) -> None:
+    """From NDJSON and CSV, where a name of digits stays a text; what a product lacks is told with its line."""
+    name = uuid.uuid4().hex[:8]
+    lines = (
+        f'{{"kind": "product", "id": "{name}-1", "stock": 5, "price": 12900, "currency": "EUR", "name": "Runner"}}',
+        f'{{"kind": "product", "id": "{name}-2", "stock": 5, "currency": "EUR"}}',
+    )
+    done = await define(running, "-", "\n".join(lines))
+    assert done.returncode == 1
+    assert f"product {name}-1: defined" in done.stdout
+    assert re.search(rf"line 2: product {name}-2: /price: .*422", done.stderr), done.stderr
+    csv = await define(running, "-", f"kind,id,stock,price,currency,name\nproduct,{name}-3,7,500,EUR,501\n")
+    assert csv.returncode == 0, csv.stderr
+    shown = (await alice.call("GET", "/api/products", params={"ids": f"{name}-1,{name}-2,{name}-3"})).body
+    assert [(one["name"], one["price"], one["stock"]) for one in shown] == [("Runner", 12900, 5), ("501", 500, 7)]
 
 
 async def define(running: Installation, file: str, text: str = "") -> "subprocess.CompletedProcess[str]":

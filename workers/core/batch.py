@@ -3,7 +3,7 @@
 Pure: it is given what is stored of these claims and resources, and returns what is to be written and told.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -86,6 +86,16 @@ class Outcome:
             return "too_old"
         answer = next((event.type for event in self.events if event.answers), "unanswered")
         return self.reason or answer
+
+    def payment_effects(self) -> Iterator[str]:
+        """Yield what it came to for each payment that it tells of; `orphaned` for one whose order did not come in time."""
+        for event in self.events or ():
+            if event.type == events.PAYMENT_ORPHANED:
+                yield "orphaned"
+            elif event.type == events.PAYMENT_RECORDED:
+                recorded = events.decode_data(event.type, bytes(event.data))
+                if isinstance(recorded, events.PaymentRecorded) and recorded.effect is not None:
+                    yield recorded.effect.value
 
 
 @dataclass(frozen=True, slots=True)

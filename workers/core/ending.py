@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
+from schema.money import counts
 from schema.rows import Order, UnitsAre
 from topics import events
 from topics.orders import EndedBy, RefundCause
 from workers.core.order_lifecycle import NEXT_OF_ORDER, NEXT_OF_PAYMENT, OrderHappening, PaymentHappening
 from workers.core.state import Draft
-from workers.core.telling_of_orders import counts, tell_order, tell_refund
+from workers.core.telling_of_orders import tell_order, tell_refund
 from workers.core.units import put_back
 
 

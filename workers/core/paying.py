@@ -6,6 +6,7 @@ A payment only moves forward, and its order counts it once; so copies, late news
 from dataclasses import replace
 from datetime import timedelta
 
+from schema.money import counted, counts, net
 from schema.rows import Order, Payment, PaymentEvent, UnitsAre
 from topics import commands, events
 from topics.orders import EndedBy, OrderStatus, PaymentEffect, PaymentReport, PaymentStatus, RefundCause
@@ -14,7 +15,7 @@ from workers.core.holding import no_resource
 from workers.core.order_lifecycle import NEXT_OF_ORDER, NEXT_OF_PAYMENT, OrderHappening, PaymentHappening
 from workers.core.state import Draft
 from workers.core.telling import Ask, No
-from workers.core.telling_of_orders import counted, counts, net, tell_order, tell_payment, tell_refund
+from workers.core.telling_of_orders import tell_order, tell_payment, tell_refund
 from workers.core.units import lack, make_firm, put_back, take
 
 _Judged = tuple[Payment, PaymentEffect]
@@ -147,7 +148,7 @@ def _follow(draft: Draft, order: Order, before: Payment, judged: _Judged, report
         case PaymentReport.PAID if effect is PaymentEffect.COUNTED:
             if order.status is not OrderStatus.PENDING_PAYMENT:
                 _recover(draft, order)
-            elif counted(draft, order) >= order.amount:
+            elif counted(draft.payments_of(order.order_id)) >= order.amount:
                 _pay(draft, order)
         case PaymentReport.PAID if effect is PaymentEffect.REFUND_REQUIRED:
             _owe(draft, order, payment)

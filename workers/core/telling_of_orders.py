@@ -1,27 +1,13 @@
-"""Tell what was decided of orders and payments, and show them as events do. Sums of money are made here, from the payments."""
+"""Tell what was decided of orders and payments: every change is an event."""
 
 from dataclasses import replace
 
+from schema.money import net, order_view, payment_view
 from schema.rows import Order, Payment
 from topics import events
 from topics.identifiers import refund_id
-from topics.orders import OrderStatus, OrderView, PaymentEffect, PaymentStatus, PaymentView, RefundCause
+from topics.orders import PaymentEffect, RefundCause
 from workers.core.state import Draft, Fact
-
-
-def counts(payment: Payment) -> bool:
-    """Tell whether a payment counts for its order: it is paid, and no longer parked."""
-    return payment.status is PaymentStatus.PAID and payment.parked_until is None
-
-
-def net(payment: Payment) -> int:
-    """Return what is left of a payment behind its refunds, in minor units; 0 where nobody said how much it was."""
-    return max(0, (payment.amount or 0) - payment.refunded_amount)
-
-
-def counted(draft: Draft, order: Order) -> int:
-    """Return the money that counts for an order, in minor units."""
-    return sum(net(payment) for payment in draft.payments_of(order.order_id) if counts(payment))
 
 
 def tell_order(draft: Draft, event: str, order: Order, *, answers: bool = False) -> None:
@@ -53,16 +39,7 @@ def tell_payment(
     data = events.PaymentRecorded(
         resource_id=draft.state.key.resource_id,
         version=draft.version(),
-        payment=PaymentView(
-            provider=payment.provider,
-            payment_id=payment.payment_id,
-            order_id=payment.order_id,
-            status=payment.status,
-            amount=payment.amount,
-            refunded_amount=payment.refunded_amount,
-            currency=payment.currency,
-            parked_until=payment.parked_until,
-        ),
+        payment=payment_view(payment),
         counters=draft.counters(),
         arrived_at=draft.arrived_at,
         decided_at=draft.decided_at,
@@ -98,33 +75,10 @@ def _tell_order(draft: Draft, event: str, order: Order, *, answers: bool) -> Non
     data = events.OrderChanged(
         resource_id=draft.state.key.resource_id,
         version=draft.version(),
-        order=_view(draft, order),
+        order=order_view(order, draft.payments_of(order.order_id)),
         counters=draft.counters(),
         arrived_at=draft.arrived_at,
         decided_at=draft.decided_at,
         client_reference=draft.client_reference if answers else None,
     )
     draft.facts.append(Fact(event, draft.version(), answers=answers, data=data))
-
-
-def _view(draft: Draft, order: Order) -> OrderView:
-    """Return the order as events show it: without owner or token."""
-    money = counted(draft, order)
-    owed = [it for it in draft.payments_of(order.order_id) if it.status is PaymentStatus.REFUND_REQUIRED]
-    return OrderView(
-        id=order.order_id,
-        hold_id=order.hold_id,
-        status=order.status,
-        quantity=order.quantity,
-        unit_price=order.unit_price,
-        amount=order.amount,
-        currency=order.currency,
-        payment_due_at=order.payment_due_at,
-        placed_at=order.placed_at,
-        updated_at=order.updated_at,
-        counted=money,
-        overpaid_by=max(0, money - order.amount) if order.status is OrderStatus.PAID else 0,
-        refund_due=sum(net(payment) for payment in owed),
-        ended_by=order.ended_by,
-        client_reference=order.client_reference,
-    )
