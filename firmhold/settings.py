@@ -110,7 +110,9 @@ class Settings(BaseSettings):
 
     expiries_max: Annotated[
         PositiveInt,
-        Field(description="Holds that one transaction expires at most; the sweeper comes again for the rest"),
+        Field(
+            description="Holds that one transaction expires at most; more are expired in several, one after the other"
+        ),
     ] = 5_000
     parked_payment_seconds: Annotated[
         PositiveInt,
@@ -118,13 +120,6 @@ class Settings(BaseSettings):
             description="How long a payment waits for an order that has not come, before its money is to be given back"
         ),
     ] = 900
-    expiries_at_once_max: Annotated[
-        PositiveInt,
-        Field(
-            description="Holds that one transaction expires at most where a command would be refused for want of what they "
-            "hold"
-        ),
-    ] = 20_000
     seat_holds_buyer: Annotated[
         Literal["pseudonym", "as_sent"],
         Field(

@@ -41,7 +41,7 @@ class AuditedResource:
 
 @dataclass(frozen=True, slots=True)
 class AuditedRequest:
-    """A request, and whether the hold and the order exist that it would have placed."""
+    """A request, whether it is a step of another one, and whether the hold and the order exist that it would have placed."""
 
     request_id: str
     key: ResourceKey
@@ -53,6 +53,7 @@ class AuditedRequest:
     decided_at: datetime
     partition: int
     offset: int
+    is_step: bool
     has_hold: bool
     has_order: bool
 
@@ -147,6 +148,7 @@ class Audits:
                     decided_at=row["decided_at"],
                     partition=row["topic_partition"],
                     offset=row["record_offset"],
+                    is_step=row["is_step"],
                     has_hold=row["has_hold"],
                     has_order=row["has_order"],
                 )

@@ -169,7 +169,10 @@ class PaymentEvent:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A decided request; `events` is the JSON of `topics.events.encode_stored`, `reason` is None if it succeeded."""
+    """A decided request; `events` is the JSON of `topics.events.encode_stored`, `reason` is None if it succeeded.
+
+    `step_of` is there for a step of another request: part of what was over on its arrival, expired before it.
+    """
 
     request_id: str
     key: ResourceKey
@@ -184,3 +187,4 @@ class Request:
     decided_at: datetime
     partition: int
     offset: int
+    step_of: str | None = None

@@ -56,6 +56,7 @@ class Decided:
     claim_id: str
     owns_claim: bool
     events: str
+    step_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,10 @@ class Transaction:
         return {ResourceKey(row["kind"], row["resource_id"]): resource_of(row) for row in rows}
 
     async def clock_and_decided(self, claims: Sequence[Claim]) -> tuple[datetime, list[Decided]]:
-        """Return Postgres's clock, and what is decided of these claims: by this request, or by another of the same key."""
+        """Return Postgres's clock, and what is decided of these claims: by this request, or by another of the same key.
+
+        And the steps that were taken for these requests, in their order.
+        """
         rows = await self._connection.fetch(
             queries.READ_CLOCK_AND_DECIDED,
             [claim.request_id for claim in claims],
@@ -113,7 +117,7 @@ class Transaction:
             [claim.claim_id for claim in claims],
         )
         found = [
-            Decided(row["request_id"], row["source"], row["claim_id"], row["owns_claim"], row["events"])
+            Decided(row["request_id"], row["source"], row["claim_id"], row["owns_claim"], row["events"], row["step_of"])
             for row in rows
             if row["request_id"] is not None
         ]
@@ -144,17 +148,14 @@ class Transaction:
         return _pools_of(await self._connection.fetch(queries.READ_POOLS_OF, *columns, [name for _, name in named]))
 
     async def holds(
-        self, due_max: Mapping[ResourceKey, int], until: datetime, hold_ids: Collection[str]
+        self, keys: Collection[ResourceKey], until: datetime, hold_ids: Collection[str], due_max: int
     ) -> dict[ResourceKey, list[Hold]]:
         """Return the holds of locked resources that are of these ids, or live with `expires_at <= until`.
 
-        Of the latter the oldest, at most so many of each resource.
+        Of the latter the oldest, `due_max` of each resource.
         """
-        rows = await self._connection.fetch(
-            queries.READ_HOLDS, *_columns(due_max), until, list(hold_ids), list(due_max.values())
-        )
         found: dict[ResourceKey, list[Hold]] = {}
-        for row in rows:
+        for row in await self._connection.fetch(queries.READ_HOLDS, *_columns(keys), until, list(hold_ids), due_max):
             found.setdefault(_key(row), []).append(hold_of(row))
         return found
 
@@ -230,6 +231,7 @@ class Transaction:
             [request.decided_at for request in requests],
             [request.partition for request in requests],
             [request.offset for request in requests],
+            [request.step_of for request in requests],
         )
         written = await self._connection.fetch(queries.WRITE_REQUESTS, *columns)
         _all_written(len(written), requests, "requests")

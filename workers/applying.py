@@ -12,10 +12,10 @@ from schema.store import RacedError, ResourceWrite, Transaction, Writes
 from workers.core.batch import Arrived, BatchDecision, Outcome, decide_batch, fail_one
 from workers.core.decide import PARKING
 from workers.core.kinds.registry import KINDS
-from workers.core.state import MoreIsDue
 from workers.crash_points import CrashPoint, Reached
 from workers.pseudonyms import as_sent
-from workers.state_reading import Reading, read_states
+from workers.state_reading import read_states
+from workers.steps import CrowdedError, crowd_of, step_of, with_steps
 
 RERUNS_MAX = 10
 INTERNAL_ERROR_DETAIL = "the command could not be decided; it was put aside for an operator"
@@ -52,21 +52,18 @@ class Applier:
         *,
         request_retention: timedelta,
         expiries_max: int,
-        expiries_at_once_max: int,
         reached: Reached,
         parking: timedelta = PARKING,
         buyer_kept: Callable[[str], str] = as_sent,
     ) -> None:
         """Take the way to open a transaction, how long outcomes are kept, how many holds a batch expires, and a hook.
 
-        How many it expires where it would be refused otherwise; how long a payment waits for its order; and
-        what the audit calls a buyer.
+        How long a payment waits for its order, and what the audit calls a buyer.
         """
         self._transaction = transaction
         self._request_retention = request_retention
         self._culprits: dict[str, Culprit] = {}
         self._expiries_max = expiries_max
-        self._expiries_at_once_max = expiries_at_once_max
         self._reached = reached
         self._parking = parking
         self._buyer_kept = buyer_kept
@@ -85,44 +82,45 @@ class Applier:
         return await self._apply_one_by_one(commands)
 
     async def _apply_together(self, commands: Sequence[Arrived]) -> Applied:
-        return await _unraced(lambda: self._in_transaction(commands))
+        while True:
+            try:
+                return await _unraced(lambda: self._in_transaction(commands))
+            except CrowdedError as crowded:
+                if len(commands) > 1:
+                    return await self._apply_in_parts(commands, crowded.crowd.place)
+                step = step_of(commands[0], crowded.crowd.steps + 1)
+            await self._take(step)
+
+    async def _take(self, step: Arrived) -> None:
+        await _unraced(lambda: self._in_transaction([step]))
+
+    async def _apply_in_parts(self, commands: Sequence[Arrived], place: int) -> Applied:
+        """Apply what is before the command at `place`, then that one alone, then the rest."""
+        parts = [commands[:place], commands[place : place + 1], commands[place + 1 :]]
+        applied = [await self._apply_together(part) for part in parts if part]
+        versions = {key: version for one in applied for key, version in one.versions.items()}
+        return Applied(tuple(outcome for one in applied for outcome in one.outcomes), versions)
 
     async def _in_transaction(self, commands: Sequence[Arrived]) -> BatchDecision:
         async with self._transaction() as transaction:
-            decision = await self._decide_seeing_all(transaction, commands)
+            read = await read_states(transaction, commands, self._expiries_max)
+            crowd = crowd_of(commands, read.states, read.decided, read.decided_at, read.due_max)
+            if crowd is not None:
+                raise CrowdedError(crowd)
+            with _the_core():
+                decision = decide_batch(
+                    commands,
+                    states=read.states,
+                    known=read.known,
+                    kinds=KINDS,
+                    decided_at=read.decided_at,
+                    request_retention=self._request_retention,
+                    parking=self._parking,
+                )
             await transaction.write(_writes(decision, self._buyer_kept))
             self._reached(CrashPoint.IN_TRANSACTION)
         self._reached(CrashPoint.AFTER_COMMIT)
-        return decision
-
-    async def _decide_seeing_all(self, transaction: Transaction, commands: Sequence[Arrived]) -> BatchDecision:
-        """Decide a batch; where a command would be refused what may be free, all that is over must be seen as ended.
-
-        All is bounded too, or one batch could take longer than Postgres lets it: a hold of more units than so many holds
-        set free is refused.
-        """
-        lacking: list[ResourceKey] = []
-        while True:
-            much_of = dict.fromkeys(lacking, self._expiries_at_once_max // max(1, len(lacking)))
-            read = await read_states(transaction, commands, self._expiries_max, much_of)
-            for key in lacking:
-                read.states[key].has_more_due = False
-            try:
-                return self._decide(commands, read)
-            except MoreIsDue as more:
-                lacking.append(more.key)
-
-    def _decide(self, commands: Sequence[Arrived], read: Reading) -> BatchDecision:
-        with _the_core():
-            return decide_batch(
-                commands,
-                states=read.states,
-                known=read.known,
-                kinds=KINDS,
-                decided_at=read.decided_at,
-                request_retention=self._request_retention,
-                parking=self._parking,
-            )
+        return with_steps(decision, read.decided)
 
     async def _apply_one_by_one(self, commands: Sequence[Arrived]) -> Applied:
         outcomes: list[Outcome] = []
@@ -167,7 +165,7 @@ class Applier:
                         detail=INTERNAL_ERROR_DETAIL,
                     )
                 await transaction.write(_writes(decision, self._buyer_kept))
-            return decision
+            return with_steps(decision, read.decided)
 
         return await _unraced(refuse)
 
@@ -189,8 +187,6 @@ def _the_core() -> Iterator[None]:
     """Tell what the core raises from what Postgres does."""
     try:
         yield
-    except MoreIsDue:
-        raise
     except Exception as fault:
         message = f"the core failed: {fault!r}"
         raise CoreError(message) from fault

@@ -121,7 +121,6 @@ def _pipeline(settings: Settings, catalogue: Catalogue, hooks: Hooks, servers: _
             parking=timedelta(seconds=settings.parked_payment_seconds),
             request_retention=timedelta(days=settings.request_retention_days),
             expiries_max=settings.expiries_max,
-            expiries_at_once_max=settings.expiries_at_once_max,
             reached=hooks.reached,
             buyer_kept=pseudonyms(settings.installation_secret())
             if settings.seat_holds_buyer == "pseudonym"

@@ -3,54 +3,47 @@
 Every statement is for the whole batch, and most batches need but a few of them.
 """
 
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence, Sized
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from schema.rows import Resource, ResourceKey
-from schema.store import Claim, Transaction
+from schema.store import Claim, Decided, Transaction
 from topics import commands as commands_
 from topics.identifiers import hold_id_of, order_id_of, request_id_of
 from topics.signatures import account_of
 from workers.core.batch import Arrived, Known, touched
 from workers.core.kinds.registry import KINDS
 from workers.core.needs import claimed_pools, named_pools
-from workers.core.state import State, Timed, deadline
+from workers.core.state import State
 
 EXPIRIES_LEAST = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was read, as of the clock of Postgres."""
+    """What was read, as of the clock of Postgres: of what is over, `due_max` of each sort and resource at most."""
 
     decided_at: datetime
+    decided: list[Decided]
     known: Known
     states: dict[ResourceKey, State]
+    due_max: int
 
 
 @dataclass(frozen=True, slots=True)
 class _Due:
-    """Until when something is over, and how many of each sort a batch ends of a resource."""
+    """Until when something is over, and how many of each sort are read of a resource."""
 
     until: datetime
-    each_max: int
-    much_of: Mapping[ResourceKey, int]
-
-    def most(self, key: ResourceKey) -> int:
-        return self.much_of.get(key, self.each_max)
+    due_max: int
 
 
-async def read_states(
-    transaction: Transaction,
-    commands: Sequence[Arrived],
-    expiries_max: int,
-    much_of: Mapping[ResourceKey, int] | None = None,
-) -> Reading:
-    """Lock the resources of the commands and read what these need, and what is over: so many holds of it at most.
+async def read_states(transaction: Transaction, commands: Sequence[Arrived], expiries_max: int) -> Reading:
+    """Lock the resources of the commands and read what these need, and what is over.
 
-    `much_of` says of which resources more is to be read, and how much.
+    A resource may have a hundred thousand holds that ended at one instant: a transaction expires so many at most, oldest
+    first, and stays short whatever ended. See `workers.steps` for what decides a command though more is due.
     """
     keys = touched(commands)
     resources = await transaction.lock(keys)
@@ -62,11 +55,11 @@ async def read_states(
         owners={(row.source, row.claim_id): row.request_id for row in decided if row.owns_claim},
     )
     states = {key: State(key, resources.get(key)) for key in keys}
+    due_max = max(EXPIRIES_LEAST, expiries_max // max(1, len(resources)))
     if resources:
-        due = _Due(_until(resources, decided_at), _share(expiries_max, resources), much_of or {})
-        await _read_claims(transaction, commands, states, due)
+        await _read_claims(transaction, commands, states, _Due(_until(resources, decided_at), due_max))
     await _read_refused(transaction, commands, states)
-    return Reading(decided_at, await _know_payments(transaction, commands, known), states)
+    return Reading(decided_at, decided, await _know_payments(transaction, commands, known), states, due_max)
 
 
 async def _read_claims(
@@ -78,30 +71,14 @@ async def _read_claims(
     pools, have_due_orders = await transaction.pools(needed, due.until)
     for key, pools_of_resource in pools.items():
         states[key].pools |= pools_of_resource
-    due_max = {key: due.most(key) for key in existing}
-    for key, holds in (await transaction.holds(due_max, due.until, _named_holds(commands))).items():
+    for key, holds in (await transaction.holds(existing, due.until, _named_holds(commands), due.due_max)).items():
         states[key].add(holds)
-        states[key].has_more_due = sum(_is_over(hold, due) for hold in holds) >= due.most(key)
     await _read_buyers(transaction, commands, states)
     await _read_orders(transaction, commands, states, have_due_orders, due)
     claimed = claimed_pools(states.values(), KINDS)
     if claimed:
         for key, pools_of_resource in (await transaction.pools_of(claimed)).items():
             states[key].pools |= pools_of_resource
-
-
-def _is_over(row: Timed, due: _Due) -> bool:
-    ends_at = deadline(row)
-    return ends_at is not None and ends_at <= due.until
-
-
-def _share(expiries_max: int, resources: Sized) -> int:
-    """Return how many holds of each resource a batch expires: together not many more than it may.
-
-    A resource may have a hundred thousand holds that ended at one instant: each batch expires its share of them, oldest
-    first, and the sweeper comes again until none is left. So a transaction stays short whatever ended.
-    """
-    return max(EXPIRIES_LEAST, expiries_max // max(1, len(resources)))
 
 
 def _until(resources: Mapping[ResourceKey, Resource], decided_at: datetime) -> datetime:
@@ -143,11 +120,8 @@ async def _read_orders(
     keys = {arrived.key for arrived in commands if _named_order(arrived) is not None} | {*have_due_orders}
     if not keys:
         return
-    over: Counter[ResourceKey] = Counter()
-    for key, row in await transaction.orders(keys, due.until, named, max(due.most(key) for key in keys)):
+    for key, row in await transaction.orders(keys, due.until, named, due.due_max):
         states[key].add([row])
-        over[key] += _is_over(row, due)
-        states[key].has_more_due |= over[key] >= due.most(key)
 
 
 def _named_order(arrived: Arrived) -> str | None:

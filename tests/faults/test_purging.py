@@ -55,7 +55,6 @@ async def decide(pool: asyncpg.Pool, *these: Arrived) -> list[str]:
         Store(pool).transaction,
         request_retention=RETENTION,
         expiries_max=100,
-        expiries_at_once_max=20_000,
         reached=Hooks().reached,
     )
     return [_answer(await applier.apply([one])) for one in these]

@@ -68,7 +68,6 @@ def worker(module_postgres_url: str) -> Iterator[Site]:
             Store(pool).transaction,
             request_retention=timedelta(days=14),
             expiries_max=100,
-            expiries_at_once_max=20_000,
             reached=Hooks().reached,
         )
         site = Site(runner, applier, Reader(KeyRing([KEY]), 1))

@@ -54,7 +54,6 @@ async def appliers(postgres_url: str) -> AsyncIterator[tuple[Applier, Applier]]:
                 Store(pool).transaction,
                 request_retention=timedelta(days=14),
                 expiries_max=1000,
-                expiries_at_once_max=20_000,
                 reached=Hooks().reached,
             )
             for pool in pools

@@ -31,7 +31,7 @@ ORDERING = {
 class Counted:
     """An applier on a database, and the statements of its last batch."""
 
-    def __init__(self, store: Store, expiries_max: int = 1_000, expiries_at_once_max: int = 20_000) -> None:
+    def __init__(self, store: Store, expiries_max: int = 1_000) -> None:
         """Listen to the transactions of a store."""
         self.store = store
         self.statements: list[str] = []
@@ -39,7 +39,6 @@ class Counted:
             self.transaction,
             request_retention=timedelta(days=14),
             expiries_max=expiries_max,
-            expiries_at_once_max=expiries_at_once_max,
             reached=Hooks().reached,
         )
 

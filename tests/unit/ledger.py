@@ -5,7 +5,7 @@ ones were refused, the live holds of buyers who ask, what is decided of the clai
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -33,7 +33,7 @@ from workers.core.batch import Arrived, BatchDecision, Known, decide_batch, fail
 from workers.core.holdings import is_over, updated
 from workers.core.kinds.registry import KINDS
 from workers.core.needs import claimed_pools, named_pools
-from workers.core.state import MoreIsDue, State
+from workers.core.state import State
 
 RETENTION = timedelta(days=14)
 
@@ -50,29 +50,19 @@ class Ledger:
     payments: dict[PaymentKey, tuple[ResourceKey, Payment]] = field(default_factory=dict)
     payment_events: dict[tuple[str, str], PaymentEvent] = field(default_factory=dict)
     holdings: list[tuple[ResourceKey, Holding]] = field(default_factory=list)
-    due_max: int = 1_000_000
 
     def apply(self, commands: Sequence[Arrived], decided_at: datetime) -> BatchDecision:
-        """Decide a batch on what is kept, and keep what it writes.
-
-        Of each resource it sees `due_max` holds that are over, and all where the core needs to.
-        """
-        seen_whole: set[ResourceKey] = set()
-        while True:
-            try:
-                decision = decide_batch(
-                    commands,
-                    states=self._states(commands, decided_at, seen_whole),
-                    known=self._known(commands),
-                    kinds=KINDS,
-                    decided_at=decided_at,
-                    request_retention=RETENTION,
-                )
-            except MoreIsDue as more:
-                seen_whole.add(more.key)
-            else:
-                self._write(decision)
-                return decision
+        """Decide a batch on what is kept, and keep what it writes."""
+        decision = decide_batch(
+            commands,
+            states=self._states(commands, decided_at),
+            known=self._known(commands),
+            kinds=KINDS,
+            decided_at=decided_at,
+            request_retention=RETENTION,
+        )
+        self._write(decision)
+        return decision
 
     def fail(self, command: Arrived, decided_at: datetime) -> BatchDecision:
         """Refuse a command as one that made the worker fail, and keep that."""
@@ -96,18 +86,11 @@ class Ledger:
         """Return the holds of a resource that say so."""
         return [hold for its, hold in self.holds.values() if its == key and hold.status is status]
 
-    def _states(
-        self, commands: Sequence[Arrived], decided_at: datetime, seen_whole: Collection[ResourceKey] = ()
-    ) -> dict[ResourceKey, State]:
+    def _states(self, commands: Sequence[Arrived], decided_at: datetime) -> dict[ResourceKey, State]:
         keys = touched(commands)
         until = max([decided_at, *(self.resources[key].last_arrived_at for key in keys if key in self.resources)])
         named = {_named(arrived) for arrived in commands}
         states = {key: self._state(key, commands, until, named) for key in keys}
-        for key, state in states.items():
-            due = self._due(key, until)
-            shown = due if key in seen_whole else due[: self.due_max]
-            state.has_more_due = len(shown) == self.due_max and key not in seen_whole
-            state.add(hold for hold in shown if hold.hold_id not in state.holds)
         self._add_pools(states, commands)
         for hold_id in named:
             request = None if hold_id is None else self.requests.get(request_id_of(hold_id))
@@ -130,11 +113,6 @@ class Ledger:
         state.add(hold for its, hold in self.holds.values() if its == key and hold.hold_id in named)
         self._add_orders(state, {_ordered(arrived) for arrived in commands}, until)
         return state
-
-    def _due(self, key: ResourceKey, until: datetime) -> list[Hold]:
-        """Return the holds that are over by then, oldest first."""
-        due = [hold for hold in self.holds_of(key, HoldStatus.HELD) if hold.expires_at <= until]
-        return sorted(due, key=lambda hold: hold.expires_at)
 
     def _add_pools(self, states: dict[ResourceKey, State], commands: Sequence[Arrived]) -> None:
         """Give each state the pools that its commands and holds need, and no other."""

@@ -23,14 +23,11 @@ FIRST_PLAN = ({"A": 5, "B": 6}, frozenset({"A2"}), 3)
 
 
 class Houses(RuleBasedStateMachine):
-    """Random histories of a house; `due_max` is how many holds that are over a decision is shown at first."""
-
-    due_max = 1_000_000
+    """Random histories of a house."""
 
     def __init__(self) -> None:
         super().__init__()
         self.house = House()
-        self.house.ledger.due_max = self.due_max
         self.model = HouseModel()
         self.out: dict[str, tuple[str, str]] = {}
         self.heard = 0
@@ -137,12 +134,6 @@ class Houses(RuleBasedStateMachine):
         assert {seat: status for seat, (status, _) in self.out.items()} == stored
 
 
-class HousesReadInSmallSteps(Houses):
-    """The same, though each decision is first shown one hold that is over: nothing that is asked for may notice."""
-
-    due_max = 1
-
-
 def _areas(areas: dict[str, int]) -> list[str]:
     return [f"areas={','.join(f'{name}:{units}' for name, units in areas.items())}"] if areas else []
 
@@ -159,5 +150,3 @@ def _about(outcome: Outcome) -> list[str]:
 
 TestHouses = Houses.TestCase
 TestHouses.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
-TestHousesReadInSmallSteps = HousesReadInSmallSteps.TestCase
-TestHousesReadInSmallSteps.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)

@@ -153,40 +153,6 @@ def test_scenarios_of_seats(name: str) -> None:
     assert versions == sorted(set(versions))
 
 
-def test_the_decision_sees_all_that_is_over_though_it_reads_little() -> None:
-    """With one hold read at a time: a seat in the way, the best seats, a buyer's limit, all as if every hold was read.
-
-    Seen to fail on a `lack` and on a search that do not ask for all that is over.
-    """
-    house = House()
-    house.ledger.due_max = 1
-    house.play(
-        HALL
-        + """
-        hold k1 hall seats=A1 buyer=ann                    -> +A1 held
-        tick 1 seconds
-        hold k2 hall seats=A2 buyer=ann                    -> +A2 held
-        tick 1 seconds
-        hold k3 hall seats=B2 buyer=ann                    -> +B2 held
-        tick 1 seconds
-        hold k4 hall seats=B3                              -> +B3 held
-        tick 600 seconds
-        hold k5 hall seats=A5                              -> -A1 expired:k1 +A5 held
-        tick 1 seconds
-        hold k6 hall seats=B2                              -> -A2 expired:k2 -B2 expired:k3 -B3 expired:k4 +B2 held
-        tick 600 seconds
-        hold k7 hall best=4                                -> -A5 expired:k5 -B2 expired:k6 +B1 +B2 +B3 +B4 held
-        tick 1 seconds
-        hold k8 hall seats=A1 buyer=ann                    -> +A1 held
-        tick 1 seconds
-        hold k9 hall seats=A2 buyer=bob                    -> +A2 held
-        tick 600 seconds
-        define hall rows=A:5,B:6 holds_per_buyer=1         -> -B1 -B2 -B3 -B4 expired:k7 defined
-        hold k10 hall seats=A4 buyer=bob                   -> -A1 expired:k8 -A2 expired:k9 +A4 held
-        """
-    )
-
-
 HOLD: dict[str, Any] = {"resource_id": "hall", "token_hash": "f" * 64}
 OF_HOLD: dict[str, Any] = {"resource_id": "hall", "hold_id": "h"}
 ROWS = (Row(row="A", seats=5),)

@@ -35,7 +35,7 @@ from workers.core.telling import Ask
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A command as it came from the log: whose claim it makes, and where it lies."""
+    """A command as it came from the log: whose claim it makes, and where it lies; or a step of such a command."""
 
     key: ResourceKey
     command: Command
@@ -48,6 +48,7 @@ class Arrived:
     partition: int
     offset: int
     expiry_time: datetime | None = None
+    step_of: str | None = None
 
     @property
     def claim(self) -> tuple[str, str]:
@@ -179,6 +180,7 @@ class _Batch:
                 decided_at=self.decided_at,
                 partition=arrived.partition,
                 offset=arrived.offset,
+                step_of=arrived.step_of,
             )
         )
         return tuple(events.one_by_one(stored))

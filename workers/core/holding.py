@@ -72,8 +72,6 @@ def place(draft: Draft, ask: Ask, command: commands.Hold) -> No | None:
 
 def _claims(draft: Draft, settings: Settings, command: commands.Hold) -> dict[str, int] | No:
     """Return the units that the hold asks for, or why there are none such, free or not."""
-    if draft.kind.pools_of(command) is None:
-        draft.see_all_due()  # which it finds depends on all that is free
     claims = draft.kind.claims(command, settings, draft.is_free)
     if claims is None:
         return No("sold_out", "so many free units next to each other are not left")
@@ -253,5 +251,4 @@ def _too_many_holds(draft: Draft, settings: Settings, command: commands.Hold) ->
     most = settings.holds_per_buyer
     if most is None or command.buyer is None or draft.live_holds_of(command.buyer) < most:
         return None
-    draft.see_all_due()
     return No("holds_per_buyer_exceeded", f"the buyer has {most} live holds, and may not have more")

@@ -27,14 +27,6 @@ from topics.resources import Counters, HoldStatus
 from workers.core.kinds import Kind
 
 
-class MoreIsDue(Exception):
-    """What is wanted of a resource may be free, but not all that is over was read: the decision must see it as ended."""
-
-    def __init__(self, key: ResourceKey) -> None:
-        super().__init__(key)
-        self.key = key
-
-
 class Move(Enum):
     """What a hold does to a pool: holds it, makes it firm, gives it back while held, gives it back when firm."""
 
@@ -85,7 +77,7 @@ _Name = tuple[int, str] | tuple[int, str, str, str]
 class State:
     """A resource (None: there is none yet), its pools by name, the holds and orders that may matter, live holds by buyer.
 
-    Of the pools those that the commands need. `has_more_due` tells that more is over than was read.
+    Of the pools those that the commands need.
 
     `payments` has all payments of these orders, and of orders that have not come yet, by the order's id.
     `refused` has account and reason of holds that were asked for and refused, by the id they would have had.
@@ -99,7 +91,6 @@ class State:
     refused: dict[str, tuple[str, str]] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
     payments: dict[str, dict[PaymentKey, Payment]] = field(default_factory=dict)
-    has_more_due: bool = False
     _by_expiry: list[tuple[datetime, _Name]] = field(default_factory=list)
 
     def add(self, rows: Iterable[Timed]) -> None:
@@ -208,11 +199,6 @@ class Draft:
         """Return the units of the pool that a new claim could take; none of a pool that is not there."""
         pool = self.pool(name)
         return 0 if pool is None else remaining(pool)
-
-    def see_all_due(self) -> None:
-        """Raise MoreIsDue if something is over and was not read: what comes now must see all of it as ended."""
-        if self.state.has_more_due:
-            raise MoreIsDue(self.state.key)
 
     def hold(self, hold_id: str) -> Hold | None:
         """Return the hold as this draft has it."""

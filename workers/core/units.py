@@ -24,11 +24,10 @@ def take(draft: Draft, units_by_pool: Mapping[str, int]) -> No | None:
 
 
 def lack(draft: Draft, units_by_pool: Mapping[str, int]) -> No | None:
-    """Say which units are not free; None if all are. Nothing is lacking before all that is over was seen as ended."""
+    """Say which units are not free; None if all are."""
     short = [name for name, units in units_by_pool.items() if draft.free(name) < units]
     if not short:
         return None
-    draft.see_all_due()
     if draft.kind.names_pools:
         return No("sold_out", f"not free: {listed(short)}", in_the_way=tuple(short))
     return No("sold_out", f"{units_by_pool[short[0]]} units were asked for, {draft.free(short[0])} are free")

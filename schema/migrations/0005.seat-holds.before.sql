@@ -1,5 +1,5 @@
 -- Who held which seat, from when to when, and how that ended: the audit of seats. Rows are never deleted.
--- depends: 0003.orders-payments.before
+-- depends: 0004.steps.before
 
 create table seat_holds (
     seat_hold_id bigint      not null generated always as identity primary key,
