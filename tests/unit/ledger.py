@@ -110,7 +110,11 @@ class Ledger:
             # As from Postgres: there is no count of a buyer who has none.
             live_holds_of=dict(Counter(hold.buyer for hold in live if hold.buyer is not None and hold.buyer in asking)),
         )
-        state.add(hold for its, hold in self.holds.values() if its == key and hold.hold_id in named)
+        state.add(
+            hold
+            for its, hold in self.holds.values()
+            if its == key and (hold.hold_id in named or (hold.status is HoldStatus.HELD and hold.expires_at <= until))
+        )
         self._add_orders(state, {_ordered(arrived) for arrived in commands}, until)
         return state
 
