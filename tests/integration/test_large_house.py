@@ -63,7 +63,7 @@ async def pools_read(house: Counted, *commands: Command) -> set[str]:
 async def test_a_batch_reads_the_seats_that_it_needs(house: Counted, pool: asyncpg.Pool) -> None:
     """Those that are named, those of the holds that are named or over; all for a definition and for the best available.
 
-    Seen to fail on a reading of all pools, and on one without those of the holds.
+    Fails if all pools are read, or if those of the holds are not.
     """
     (taken,) = await house.apply(hold("R00-1", "R00-2"), kind="screening")
     hold_id = hold_id_of(taken.request_id)

@@ -42,7 +42,7 @@ def broadcast(told: list[tuple[str, dict[str, Any]]]) -> list[str]:
 async def test_e3_e74_e77_one_seat_in_the_way(office: BoxOffice) -> None:
     """A hold of three seats is refused for the one that is not free, is told of no seat, and holds none of them.
 
-    Seen to fail with a refusal that names what was asked for, and with seats that are told as they are looked at.
+    Fails if the refusal names what was asked for, or if seats are told as they are looked at.
     """
     screening = await office.define(ROW)
     first = await office.hold(screening, "A2", buyer="ann")
@@ -81,7 +81,7 @@ async def test_r7_the_account_is_not_enough(office: BoxOffice) -> None:
 async def test_e76_an_idle_expiry_is_told_in_time(office: BoxOffice) -> None:
     """Nobody touches the screening: `seat.released` follows the end of the hold within two seconds, and the audit ends.
 
-    Seen to fail with a sweeper that is off.
+    Fails if the sweeper is off.
     """
     screening = await office.define(ROW, hold_seconds=1)
     await office.hold(screening, "A1", "A2")
@@ -105,7 +105,7 @@ async def test_e76_an_idle_expiry_is_told_in_time(office: BoxOffice) -> None:
 async def test_the_audit_of_a_seat(office: BoxOffice) -> None:
     """Who held it, since when, until when and why; live while it is; kept for ever, and the buyer under another name.
 
-    Seen to fail with a buyer as he was sent, without the trigger, and with a view that shows what is over.
+    Fails if the buyer is kept as he was sent, or without the trigger.
     """
     screening = await office.define(ROW, areas=[Area(id="floor", capacity=2)])
     first = await office.hold(screening, "A1", "A2", "A3", buyer="ann")
@@ -141,7 +141,7 @@ async def test_the_audit_of_a_seat(office: BoxOffice) -> None:
 async def test_300_buyers_race_for_100_seats(office: BoxOffice) -> None:
     """In groups that overlap, some named and some to be found: no seat twice, no part of a group, no gap in the versions.
 
-    Seen to fail with a `take` that takes what is free of a group, and (by Postgres) with one that does not look.
+    Fails if what is free of a group is held, or if two batches may hold one seat.
     """
     rows = [Row(row=name, seats=20) for name in "ABCDE"]
     screening = await office.define(*rows)

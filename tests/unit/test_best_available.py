@@ -78,8 +78,8 @@ def houses(draw: st.DrawFn) -> tuple[str, str | None]:
 def test_it_finds_what_the_model_finds(house: tuple[str, str | None], count: int) -> None:
     """Adjacent, free, not blocked, fewest left alone, nearest, first: by brute force.
 
-    Seen to fail on pruning rows by `>=`, on runs that a blocked seat does not end, on counting a seat alone that was
-    alone before, and on a sliding sum that forgets the seat it leaves.
+    It or the pictures above were seen to fail on pruning too early, on runs that a blocked seat does not end, on a seat
+    that counts as left alone though none was left, and on a sliding sum that keeps the seat it leaves.
     """
     picture, focal = house
     rows = {chr(ord("A") + place): line for place, line in enumerate(picture.split())}

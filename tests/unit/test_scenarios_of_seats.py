@@ -143,9 +143,9 @@ SCENARIOS = {
 def test_scenarios_of_seats(name: str) -> None:
     """Each line comes out as it says; after each, counters and audit agree with the holds.
 
-    Seen to fail with a refusal that names all seats asked for, a best search that does not see what is over as free, a
-    cancellation of one seat that ends the hold, `is_entitled` by account, moves that are told after the hold, and a
-    holding that is ended where a firm one is given back.
+    Seen to fail with a hold of what is free of a group, a refusal that names all seats asked for, a cancellation of one
+    seat that ends the hold, an account that is enough, moves that are told after the hold, a change to a seat that does not
+    exist, and a holding that is ended where a firm one is given back.
     """
     house = House()
     house.play(HALL + SCENARIOS[name])
