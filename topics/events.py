@@ -235,6 +235,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     `record` names the command's record that was decided, `{partition}/{offset}`: who sent it knows by this that the answer
     is to his own record and not to an earlier one with the same claim. `pools` is there for one event of each of these: the
     same but for its name and its version, of which the first is kept. So a row that moves 5,000 of them stays small.
+    `request_id` is there where the event's id does not begin with it, because it derives from what the event is about.
     """
 
     type: str
@@ -245,6 +246,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     record: str
     data: msgspec.Raw
     pools: list[str] | msgspec.UnsetType = msgspec.UNSET
+    request_id: str | msgspec.UnsetType = msgspec.UNSET
 
 
 _encoder = msgspec.json.Encoder()
@@ -299,8 +301,8 @@ def request_id_of(headers: Mapping[str, str]) -> str:
 def headers_of(event: Stored, resource_id: str, request_id: str, command_id: str, traceparent: str | None) -> Headers:
     """Return the record headers of an event; the same for its first sending and each later one."""
     extensions = {"causationid": command_id, "sequence": f"{event.version:0{_SEQUENCE_DIGITS}d}"}
-    if event.id.rpartition("/")[0] != request_id:  # it derives from what the event is about
-        extensions["requestid"] = request_id
+    if isinstance(event.request_id, str):
+        extensions["requestid"] = event.request_id
     if event.answers:
         extensions["correlationid"] = request_id
         extensions["commandrecord"] = event.record

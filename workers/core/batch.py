@@ -271,6 +271,7 @@ def _stored(arrived: Arrived, decision: Decision, decided_at: datetime) -> list[
             record=f"{arrived.partition}/{arrived.offset}",
             data=msgspec.Raw(events.encode_data(fact.data)),
             pools=msgspec.UNSET if fact.pools is None else list(fact.pools),
+            request_id=msgspec.UNSET if fact.id is None else arrived.request_id,
         )
         for place, fact in enumerate(decision.facts)
     ]
