@@ -33,6 +33,7 @@ class House(Scenario):
 
     kind: str = "screening"
     told: list[tuple[str, PoolMoved]] = field(default_factory=list)
+    versions: list[int] = field(default_factory=list)
 
     def play_line(self, number: int, words: list[str]) -> Line | None:
         """Read a line; its hold's token is shown where it says nothing else."""
@@ -72,6 +73,8 @@ class House(Scenario):
             answered += event.answers
             numbers |= numbers_of(data)
             words.append(self._word(event.type, data, answers=event.answers))
+            if not outcome.repeated and event.type not in {events.REQUEST_REFUSED, events.HOLD_UNCHANGED}:
+                self.versions.append(event.version)
             if isinstance(data, PoolMoved) and not outcome.repeated:
                 self.told.append((_SIGNS[event.type], data))
             if isinstance(data, RequestRefused) and data.in_the_way:
