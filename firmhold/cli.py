@@ -82,6 +82,7 @@ def _run_process(coroutine: Coroutine[None, None, None]) -> None:
         else:
             _tell(failure)
             code = failure.exit_code
+    logs.close()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
@@ -152,7 +153,7 @@ def define(
     *,
     concurrency: Annotated[int, typer.Option(min=1, max=256, help="How many are on their way at once.")] = 16,
     run: Annotated[
-        str, typer.Option(help="A definition is given once in a run; name another one to give all of them again.")
+        str, typer.Option(help="Go on with the run of this name: what it has defined is not given again.")
     ] = "",
 ) -> None:
     """Define many resources through the gateway: a line each, `id` names it, `kind` is slot unless it says otherwise.
@@ -163,15 +164,17 @@ def define(
 
     CSV: id,capacity,title and below it room-1,3,A room
 
-    A faulty line is told with its number and stops no other. To repeat the command is harmless. Exit code 1 if any failed.
+    A faulty line is told with its number and stops no other. Run again, it restores what the file says; with the `--run`
+    that an interrupted run has printed it goes on where that was. Exit code 1 if any failed.
     """
-    from firmhold.define import define_file  # noqa: PLC0415 - only this command needs a client
+    from firmhold.define import define_file, new_run  # noqa: PLC0415 - only this command needs a client
 
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as fault:
         raise typer.BadParameter(f"{file} cannot be read: {fault}", param_hint="FILE") from fault
-    failed = asyncio.run(define_file(_settings_of_tool(), text, concurrency=concurrency, run=run, tell=_tell_line))
+    tool, run = _settings_of_tool(), run or new_run()
+    failed = asyncio.run(define_file(tool, text, concurrency=concurrency, run=run, tell=_tell_line))
     raise typer.Exit(1 if failed else 0)
 
 
@@ -185,6 +188,14 @@ def settings() -> None:
     from firmhold.settings_table import settings_table  # noqa: PLC0415 - only this command needs it
 
     sys.stdout.write(settings_table())
+
+
+@app.command()
+def metrics() -> None:
+    """Show every metric of gateway and worker, and what to conclude from it, as a Markdown table."""
+    from firmhold.metrics import metrics_table  # noqa: PLC0415 - only this command needs it
+
+    sys.stdout.write(metrics_table())
 
 
 @app.command()

@@ -4,14 +4,16 @@ import asyncio
 import math
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
-from gateway.offsets import OffsetsUnavailableError, OffsetWatch
+from firmhold.exposition import Histogram
+from firmhold.metrics import PUBLISH_SECONDS
+from gateway.offsets import OffsetsUnavailableError, OffsetWatch, Reading
 from gateway.shedding import Backlog, Breaker, Cause
 from topics.catalogue import KINDS, Catalogue
 from topics.producer import Acknowledgement, Record, ResilientProducer
@@ -20,6 +22,7 @@ _log = structlog.get_logger(__name__)
 _PROBE_TIMEOUT_MS = 1_000
 _STALE_READINGS = 10
 _RETRY_AFTER_SECONDS_MAX = 30
+_SHARE_OF_HOLDS = 0.75
 
 Place = tuple[str, int]
 
@@ -73,6 +76,10 @@ class Publisher:
         self._breaker = Breaker(bounds.silent_seconds)
         self._backlog: Backlog[Place] = Backlog(_STALE_READINGS * bounds.backlog_poll_seconds)
         self._opened = asyncio.Event()
+        self._kinds = {catalogue.commands(kind): kind for kind in KINDS}
+        self._lag_read_at = time.monotonic()
+        self.lag: Mapping[tuple[str, ...], float] = {}
+        self.seconds = Histogram(PUBLISH_SECONDS)
         self.refusals: Counter[Cause] = Counter()
 
     @property
@@ -99,7 +106,8 @@ class Publisher:
         Raises NotTakenError, UnacknowledgedError.
         """
         self._refuse(place, takes_units=takes_units)
-        number = self._breaker.begin(time.monotonic())
+        began = time.monotonic()
+        number = self._breaker.begin(began)
         try:
             async with asyncio.timeout(self._bounds.publish_seconds):
                 (acknowledgement,) = await self._producer.send_all([record])
@@ -110,17 +118,22 @@ class Publisher:
         except BaseException:
             self._breaker.forget(number)
             raise
-        self._breaker.acknowledge(number, time.monotonic())
+        ended = time.monotonic()
+        self._breaker.acknowledge(number, ended)
+        self.seconds.observe(ended - began)
         return acknowledgement
 
     def _refuse(self, place: Place, *, takes_units: bool) -> None:
-        """Raise if it is not to be published now. An old backlog refuses only what takes units: the rest gives or keeps."""
+        """Raise if it is not to be published now.
+
+        An old backlog refuses only what takes units: the rest gives or keeps, and has a part of the queue for itself.
+        """
         now, retry_after = time.monotonic(), self._bounds.retry_after_seconds
         age_seconds = self._backlog.age_seconds(place, now) if takes_units else 0.0
         if not self._breaker.admits(now):
             self._look_for_life()
             cause = Cause.LOG_SILENT
-        elif len(self._breaker) >= self._bounds.publications_max:
+        elif len(self._breaker) >= self._bounds.publications_max * (_SHARE_OF_HOLDS if takes_units else 1):
             cause = Cause.QUEUE_FULL
         elif age_seconds > self._bounds.backlog_age_seconds:
             cause = Cause.BACKLOG
@@ -150,12 +163,23 @@ class Publisher:
             try:
                 readings = await self._offsets.readings(self._places)
             except OffsetsUnavailableError:
+                self.lag = {}
                 _log.warning("how far the workers are cannot be told: no hold is refused for a backlog")
             else:
-                self._backlog.read(
-                    {place: (one.end, one.committed) for place, one in readings.items()}, time.monotonic()
-                )
+                self._take_in(readings, time.monotonic())
             await asyncio.sleep(self._bounds.backlog_poll_seconds)
+
+    def _take_in(self, readings: Mapping[Place, Reading], now: float) -> None:
+        self._lag_read_at = now
+        lag: Counter[tuple[str, ...]] = Counter()
+        for (topic, _), one in readings.items():
+            lag[(self._kinds[topic],)] += max(0, one.end - one.committed)
+        self.lag = lag
+        self._backlog.read({place: (one.end, one.committed) for place, one in readings.items()}, now)
+
+    def lag_read_seconds(self) -> float:
+        """Return how long ago `lag`, by kind, was read (at first: how long this publisher exists)."""
+        return time.monotonic() - self._lag_read_at
 
 
 async def _answers(bootstrap_servers: str) -> bool:

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import asyncpg
+import msgspec
 
 from schema import queries
-from schema.rows import ResourceKey
+from schema.rows import Hold, ResourceKey
+from schema.store import hold_of
 from topics.orders import OrderStatus
-from topics.resources import Counters, HoldStatus
+from topics.resources import Counters, HoldStatus, Settings
 
 _ROWS_MAX = 1_000
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -31,12 +33,13 @@ class AuditedPool:
 
 @dataclass(frozen=True, slots=True)
 class AuditedResource:
-    """A resource with its pools; `version` and `counters` are None if it has no row."""
+    """A resource with its pools; what is of the resource itself is None if it has no row."""
 
     key: ResourceKey
     version: int | None
     counters: Counters | None
     pools: tuple[AuditedPool, ...]
+    settings: Settings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +63,14 @@ class AuditedRequest:
 
 @dataclass(frozen=True, slots=True)
 class AuditedHold:
-    """A hold, whether the request that asked for it is stored, why that was refused, if it was, and whether its order is there.
+    """A hold, the source of the request that asked for it (None: that is not stored), and whether its order is there.
 
     `lacks_order` tells that an order used the hold and is not there.
     """
 
-    hold_id: str
     key: ResourceKey
-    granted_at: datetime
-    has_request: bool
-    reason: str | None
+    hold: Hold
+    source: str | None
     lacks_order: bool
 
 
@@ -159,10 +160,7 @@ class Audits:
         after = ""
         while rows := await self._pool.fetch(queries.AUDIT_HOLDS, after, self._resource_id, _ROWS_MAX):
             for row in rows:
-                has_request = row["request_id"] is not None
-                yield AuditedHold(
-                    row["hold_id"], _key(row), row["granted_at"], has_request, row["reason"], row["lacks_order"]
-                )
+                yield AuditedHold(_key(row), hold_of(row), row["source"], row["lacks_order"])
             after = rows[-1]["hold_id"]
 
     async def orders(self) -> AsyncIterator[AuditedOrder]:
@@ -220,4 +218,5 @@ def _resource(rows: list[asyncpg.Record]) -> AuditedResource:
     if first["version"] is None:
         return AuditedResource(_key(first), None, None, pools)
     counters = Counters(*(first[f"sum_{name}"] for name in Counters.__struct_fields__))
-    return AuditedResource(_key(first), first["version"], counters, pools)
+    settings = msgspec.json.decode(first["settings"], type=Settings)
+    return AuditedResource(_key(first), first["version"], counters, pools, settings)

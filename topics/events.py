@@ -168,6 +168,7 @@ class PoolMoved(msgspec.Struct, frozen=True, kw_only=True, rename={"pool": "seat
 class RequestRefused(msgspec.Struct, frozen=True, kw_only=True):
     """A request was decided with "no". `reason` is of the catalogue of refusals; `version` is 0 where there is no resource.
 
+    `retry_at` is the instant before which another request would be refused for the same reason, where one is known.
     `order_id` is the order that used the hold, where that is the reason; `in_the_way` are the seats and areas that are.
     """
 
@@ -180,6 +181,7 @@ class RequestRefused(msgspec.Struct, frozen=True, kw_only=True):
     decided_at: datetime
     counters: Counters | None = None
     client_reference: str | None = None
+    retry_at: datetime | None = None
     order_id: str | msgspec.UnsetType = msgspec.UNSET
     in_the_way: list[str] | msgspec.UnsetType = msgspec.UNSET
 

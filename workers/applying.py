@@ -14,6 +14,7 @@ from workers.core.decide import PARKING
 from workers.core.kinds.registry import KINDS
 from workers.crash_points import CrashPoint, Reached
 from workers.pseudonyms import as_sent
+from workers.stages import Stage, Stages
 from workers.state_reading import read_states
 from workers.steps import CrowdedError, crowd_of, step_of, with_steps
 
@@ -64,6 +65,7 @@ class Applier:
         self._request_retention = request_retention
         self._culprits: dict[str, Culprit] = {}
         self._expiries_max = expiries_max
+        self.stages = Stages()
         self._reached = reached
         self._parking = parking
         self._buyer_kept = buyer_kept
@@ -102,14 +104,18 @@ class Applier:
         return Applied(tuple(outcome for one in applied for outcome in one.outcomes), versions)
 
     async def _in_transaction(self, commands: Sequence[Arrived]) -> BatchDecision:
+        laps = self.stages.begin()
         async with self._transaction() as transaction:
             read = await read_states(transaction, commands, self._expiries_max)
             crowd = crowd_of(commands, read.states, read.decided, read.decided_at, read.due_max)
             if crowd is not None:
                 raise CrowdedError(crowd)
+            laps.end(Stage.READ)
+            # A step comes too late if its command was decided meanwhile: nobody would tell of it any more.
+            wanted = [arrived for arrived in commands if arrived.step_of not in read.known.events]
             with _the_core():
                 decision = decide_batch(
-                    commands,
+                    wanted,
                     states=read.states,
                     known=read.known,
                     kinds=KINDS,
@@ -117,8 +123,10 @@ class Applier:
                     request_retention=self._request_retention,
                     parking=self._parking,
                 )
+            laps.end(Stage.DECIDE)
             await transaction.write(_writes(decision, self._buyer_kept))
             self._reached(CrashPoint.IN_TRANSACTION)
+        laps.end(Stage.COMMIT)
         self._reached(CrashPoint.AFTER_COMMIT)
         return with_steps(decision, read.decided)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from schema.rows import Resource, ResourceKey
-from schema.store import Claim, Decided, Transaction
+from schema.store import Claim, Decided, RacedError, Transaction
 from topics import commands as commands_
 from topics.identifiers import hold_id_of, order_id_of, request_id_of
 from topics.signatures import account_of
@@ -48,14 +48,25 @@ async def read_states(transaction: Transaction, commands: Sequence[Arrived], exp
     keys = touched(commands)
     resources = await transaction.lock(keys)
     decided_at, decided = await transaction.clock_and_decided(
-        [Claim(arrived.source, arrived.claim_id, arrived.request_id) for arrived in commands]
+        [
+            Claim(arrived.source, arrived.claim_id, request_id)
+            for arrived in commands
+            for request_id in (arrived.request_id, arrived.step_of)
+            if request_id is not None
+        ]
     )
+    missing = [key for key in keys if key not in resources]
+    if missing and decided and await transaction.lock(missing):
+        # What does not exist cannot be locked: it was created after we looked for it, by who runs the same commands. Of
+        # those we now know as decided; what follows them must not be decided as if they had not been.
+        message = f"one of {len(missing)} resources was created while the batch was read"
+        raise RacedError(message)
     known = Known(
         events={row.request_id: row.events for row in decided},
         owners={(row.source, row.claim_id): row.request_id for row in decided if row.owns_claim},
     )
     states = {key: State(key, resources.get(key)) for key in keys}
-    due_max = max(EXPIRIES_LEAST, expiries_max // max(1, len(resources)))
+    due_max = max(min(EXPIRIES_LEAST, expiries_max), expiries_max // max(1, len(resources)))
     if resources:
         await _read_claims(transaction, commands, states, _Due(_until(resources, decided_at), due_max))
     await _read_refused(transaction, commands, states)

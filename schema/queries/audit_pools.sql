@@ -20,7 +20,7 @@ with claims as (
 select coalesce(p.kind, c.kind, r.kind) as kind, coalesce(p.resource_id, c.resource_id, r.resource_id) as resource_id,
        coalesce(p.pool, c.pool) as pool, p.capacity, p.held, p.taken, p.ceiling,
        coalesce(c.held, 0)::bigint as claimed_held, coalesce(c.taken, 0)::bigint as claimed_taken,
-       r.version, r.capacity as sum_capacity, r.held as sum_held, r.taken as sum_taken, r.remaining as sum_remaining,
+       r.version, r.settings::text, r.capacity as sum_capacity, r.held as sum_held, r.taken as sum_taken, r.remaining as sum_remaining,
        r.oversubscribed_by as sum_oversubscribed_by
 from (select * from pools where $1::text is null or resource_id = $1) as p
 full join claims c using (kind, resource_id, pool)

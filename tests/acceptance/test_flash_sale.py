@@ -46,7 +46,7 @@ async def test_held_ordered_paid(alice: Person, bank: Till) -> None:
 async def test_it_opens_at_its_second(alice: Person, bob: Person) -> None:
     """Whoever is too early is told so, and is not on any list; who comes then gets what is there, and no more.
 
-    Seen to fail (a hold before the second) on a gateway's own clock, five minutes ahead.
+    Seen to fail (a hold before the second) on a core that opens five minutes early.
     """
     opens_at = datetime.now(UTC) + timedelta(seconds=3)
     shoe = await on_sale(alice, 5, opens_at=opens_at.isoformat())

@@ -103,7 +103,45 @@ CASES = {
     ),
     "a hold was ended by hand": Case(
         _of_request("update holds set status = 'cancelled' where resource_id = $1 and hold_id = $2", "confirmed"),
-        {"counters": ("pools.taken is 3; the rows that claim of it add up to 0",)},
+        {
+            "counters": ("pools.taken is 3; the rows that claim of it add up to 0",),
+            "states": ('"status":"cancelled"',),
+        },
+    ),
+    "a hold lives longer than was told": Case(
+        _of_request(
+            "update holds set expires_at = expires_at + interval '1 second' where resource_id = $1 and hold_id = $2"
+        ),
+        {"states": ("the event of version 2, the last that told of it, says something else",)},
+    ),
+    "a hold of more than was told": Case(
+        _of_request("update holds set quantity = quantity + 1 where resource_id = $1 and hold_id = $2", "confirmed"),
+        {"states": ("its row says {",)},
+    ),
+    "two holds have changed places": Case(
+        lambda scene: scene.sql(
+            "update holds set status = case hold_id when $2 then 'confirmed' else 'held' end, units = '{\"units\": 1}'"
+            " where resource_id = $1 and hold_id in ($2, $3)",
+            scene.held,
+            scene.confirmed,
+        ),
+        {
+            "counters": (
+                "pools.held is 2; the rows that claim of it add up to 1",
+                "pools.taken is 3; the rows that claim of it add up to 1",
+            ),
+            "states": ("its row says {", "its row says {"),
+        },
+    ),
+    "a hold of another account": Case(
+        _of_request("update holds set account = 'bob' where resource_id = $1 and hold_id = $2"),
+        {"holds": ("it belongs to bob; its request was made by gateway/alice",)},
+    ),
+    "settings that nobody was told of": Case(
+        _sql(
+            "update resources set settings = jsonb_set(settings::jsonb, '{open}', 'false')::json where resource_id = $1"
+        ),
+        {"states": ('"open":false',)},
     ),
     "a hold is gone": Case(
         _of_request("delete from holds where resource_id = $1 and hold_id = $2"),

@@ -16,8 +16,8 @@ from tests.installation import Installation, eventually, installation
 from tests.integration.expectations import fresh
 from tests.servers import Urls
 from tests.till import SIGNING_KEYS, Till, paid
-from topics.commands import CancelOrder, PlaceOrder
-from topics.identifiers import order_id_of
+from topics.commands import CancelOrder, DefineResource, Hold, PlaceOrder
+from topics.identifiers import hold_id_of, order_id_of
 from topics.orders import PaymentReport
 from topics.producer import ResilientProducer
 
@@ -124,20 +124,21 @@ async def shoe_and_orders(till: Till) -> Sold:
     And one that is refunded, units and all, a hold, and money whose order has not come.
     """
     shoe = fresh("shoe")
-    await till.define(shoe, 10)
+    await till.give(DefineResource(resource_id=shoe, capacity=10, price=500, currency="EUR"))
     orders = {}
     for name in ("paid", "pending", "partly", "owing", "refunded"):
-        orders[name] = order_id_of(await till.ask(PlaceOrder(resource_id=shoe, hold_id=await till.hold(shoe))))
-    await till.hold(shoe)
-    await till.say(paid(shoe, orders["paid"]))
-    await till.say(paid(shoe, orders["partly"], 200))
-    await till.say(paid(shoe, orders["owing"]))
-    await till.ask(CancelOrder(resource_id=shoe, order_id=orders["owing"]))
+        hold_id = hold_id_of(await till.give(Hold(resource_id=shoe)))
+        orders[name] = order_id_of(await till.give(PlaceOrder(resource_id=shoe, hold_id=hold_id)))
+    await till.give(Hold(resource_id=shoe))
+    await till.report(paid(shoe, orders["paid"]))
+    await till.report(paid(shoe, orders["partly"], 200))
+    await till.report(paid(shoe, orders["owing"]))
+    await till.give(CancelOrder(resource_id=shoe, order_id=orders["owing"]))
     payment = paid(shoe, orders["refunded"])
-    await till.say(payment)
+    await till.report(payment)
     back = {"event_id": f"{payment.event_id}-r", "status": PaymentReport.REFUNDED, "return_units": True}
-    await till.say(msgspec.structs.replace(payment, **back))
-    await till.say(paid(shoe, orders["paid"].replace(orders["paid"][-32:], "a" * 32)))
+    await till.report(msgspec.structs.replace(payment, **back))
+    await till.report(paid(shoe, orders["paid"].replace(orders["paid"][-32:], "a" * 32)))
     await eventually(till.all_is_decided, what="all is decided")
     return shoe, orders
 
@@ -155,7 +156,7 @@ async def audited(site: Installation, shoe: str) -> list[Check]:
 async def test_a_sale_agrees_in_everything(till: Till, shoe_and_orders: Sold) -> None:
     """With orders in every state, refunds, and money that waits; each check has something to look at.
 
-    Seen to fail on an audit that knows holds only (`pools.held`), and on refunds whose request is sought by their id.
+    Seen to fail on an audit that knows holds only (`pools.held`). Fails if a refund's request is sought by the refund's id.
     """
     checks = await audited(till.site, shoe_and_orders[0])
     assert sentences(checks) == {}
@@ -182,7 +183,9 @@ async def kept(database: asyncpg.Connection) -> AsyncIterator[None]:
     """Put the rows back as they were, behind the block."""
     for table in TABLES:
         await database.execute(f"create temp table kept_{table} as select * from {table}")  # noqa: S608 - a name of ours
-    yield
-    for table in TABLES:
-        await database.execute(f"delete from {table}")  # noqa: S608 - a name of ours
-        await database.execute(f"insert into {table} select * from kept_{table}")  # noqa: S608 - a name of ours
+    try:
+        yield
+    finally:
+        for table in TABLES:
+            await database.execute(f"delete from {table}")  # noqa: S608 - a name of ours
+            await database.execute(f"insert into {table} select * from kept_{table}")  # noqa: S608 - a name of ours

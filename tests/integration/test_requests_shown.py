@@ -84,7 +84,7 @@ async def test_a_request_a_hold_and_an_order(till: Till) -> None:
 async def test_e41_money_that_waits_for_its_order(till: Till) -> None:
     """Until when it waits; behind that, that it is to be given back. The metric to alert on counts it once.
 
-    Seen to fail (nothing counted) on effects of events that answer only.
+    Fails (nothing counted) if only the events that answer are looked at.
     """
     shoe = fresh("shoe")
     await till.define(shoe)

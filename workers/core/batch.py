@@ -85,8 +85,7 @@ class Outcome:
         """Name what became of it in a word: the event that answered it, or the reason of the refusal."""
         if self.events is None:
             return "too_old"
-        answer = next((event.type for event in self.events if event.answers), "unanswered")
-        return self.reason or answer
+        return self.reason or next((event.type for event in self.events if event.answers), "unanswered")
 
     def payment_effects(self) -> Iterator[str]:
         """Yield what it came to for each payment that it tells of; `orphaned` for one whose order did not come in time."""

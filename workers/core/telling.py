@@ -39,13 +39,15 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class No:
-    """A refusal: its reason (of the catalogue), the detail of this occurrence, and the order that stands in the way.
+    """A refusal: its reason (of the catalogue) and the detail of this occurrence.
 
-    Or the pools that do, where clients know them by their names.
+    `retry_at` is from when on another try is worth it, `order_id` the order that stands in the way, `in_the_way` the pools
+    that do, where clients know them by their names.
     """
 
     reason: str
     detail: str
+    retry_at: datetime | None = None
     order_id: str | None = None
     in_the_way: tuple[str, ...] = ()
 
@@ -62,6 +64,7 @@ def refuse(draft: Draft, ask: Ask, no: No) -> None:
         decided_at=draft.decided_at,
         counters=None if draft.resource is None else draft.counters(),
         client_reference=draft.client_reference,
+        retry_at=no.retry_at,
         order_id=no.order_id or msgspec.UNSET,
         in_the_way=list(no.in_the_way) or msgspec.UNSET,
     )

@@ -11,6 +11,11 @@ from workers.core.telling import No
 _NAMES_SHOWN = 10
 
 
+def told(units: int) -> str:
+    """Return a number of units as a person says it."""
+    return "1 unit" if units == 1 else f"{units} units"
+
+
 def take(draft: Draft, units_by_pool: Mapping[str, int]) -> No | None:
     """Hold units of each pool, or of none."""
     no = lack(draft, units_by_pool)
@@ -30,7 +35,7 @@ def lack(draft: Draft, units_by_pool: Mapping[str, int]) -> No | None:
         return None
     if draft.kind.names_pools:
         return No("sold_out", f"not free: {listed(short)}", in_the_way=tuple(short))
-    return No("sold_out", f"{units_by_pool[short[0]]} units were asked for, {draft.free(short[0])} are free")
+    return No("sold_out", f"{told(units_by_pool[short[0]])} asked for, {draft.free(short[0])} free")
 
 
 def listed(names: Sequence[str]) -> str:
