@@ -38,7 +38,7 @@ async def test_pools_are_read_as_they_are_needed(store: Store) -> None:
 
 async def test_a_seat_has_one_open_holding(store: Store) -> None:
     """A second one is a culprit's fault, 23505, and nothing of its batch stays; once the first has ended it may begin."""
-    await write(store, began(BEGUN), began(BEGUN, key=BAR))
+    await write(store, began(BEGUN), began(replace(BEGUN, hold_id="h0"), key=BAR))
     second = replace(BEGUN, hold_id="h2")
     with pytest.raises(asyncpg.UniqueViolationError) as fault:
         await write(store, began(replace(BEGUN, hold_id="h3", pool="A2"), second))
