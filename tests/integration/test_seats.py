@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from firmhold.audit.running import Scope, audit
 from tests.box_office import TOKEN, BoxOffice
 from tests.installation import eventually, installation
 from tests.servers import Urls
@@ -105,6 +106,8 @@ async def test_e76_an_idle_expiry_is_told_in_time(office: BoxOffice) -> None:
 async def test_the_audit_of_a_seat(office: BoxOffice) -> None:
     """Who held it, since when, until when and why; live while it is; kept for ever, and the buyer under another name.
 
+    And `firmhold audit` agrees with all that came of it.
+
     Fails if the buyer is kept as he was sent, or without the trigger.
     """
     screening = await office.define(ROW, areas=[Area(id="floor", capacity=2)])
@@ -136,6 +139,9 @@ async def test_the_audit_of_a_seat(office: BoxOffice) -> None:
         for statement in ("delete from seat_holds", "delete from seat_holds where false", "truncate seat_holds"):
             with pytest.raises(Exception, match="kept for ever"):
                 await database.execute(statement)
+    checks = await audit(office.site.settings, Scope(resource_id=screening))
+    assert [each.sentence() for check in checks for each in check.discrepancies] == []
+    assert {check.name for check in checks if check.looked_at} >= {"counters", "versions", "events", "holds", "states"}
 
 
 async def test_300_buyers_race_for_100_seats(office: BoxOffice) -> None:
