@@ -1,4 +1,7 @@
-"""The store on Postgres and on its twin: pools as they are needed, and the audit of seats."""
+"""The store on Postgres and on its twin: pools as they are needed, and the audit of seats.
+
+On the twin seen to fail without the unique index, with ends of what has ended, and with all pools read for a name.
+"""
 
 from dataclasses import replace
 from datetime import datetime
