@@ -139,6 +139,12 @@ class Settings(BaseSettings):
             description="How long a payment waits for an order that has not come, before its money is to be given back"
         ),
     ] = 900
+    seat_holds_buyer: Annotated[
+        Literal["pseudonym", "as_sent"],
+        Field(
+            description="How the audit of seats names buyers: by a pseudonym that FIRMHOLD_SECRET gives, or `as_sent`"
+        ),
+    ] = "pseudonym"
     sweep_seconds: Annotated[
         float, Field(ge=0, description="Pause between two looks for holds whose time is over; 0 turns the sweeper off")
     ] = 1.0

@@ -74,6 +74,7 @@ TEXTS: Mapping[str, str] = {
     "not_open_yet": "The resource opens later: `retry_at` and `Retry-After` say when.",
     "units_per_hold_exceeded": "One hold of this resource may not have so many units; the detail says how many.",
     "holds_per_buyer_exceeded": "The buyer has as many live holds of this resource as one may have. One that ends makes room.",
+    "unknown_pool": "The screening has no seat or area of that name, and nothing was taken; the detail names them.",
     "sold_out": "Fewer units are free than were asked for, and nothing was taken. Units come back when holds end.",
     "internal_error": "The command made the service fail, was put aside and is refused, so that others are not held up by it.",
 }

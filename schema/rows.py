@@ -71,6 +71,39 @@ class Hold:
     order_id: str | None = None
 
 
+class HoldingEnd(Enum):
+    """How the holding of a unit ended: made firm, given back with its hold or alone, or its time was over."""
+
+    CONFIRMED = "confirmed"
+    CANCELLED = "cancelled"
+    CHANGED = "changed"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """That a hold had all of a pool, for the audit: since when, until when and why, and when a firm one was given back."""
+
+    hold_id: str
+    pool: str
+    buyer: str | None
+    held_at: datetime
+    ended_at: datetime | None = None
+    end: HoldingEnd | None = None
+    returned_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HoldingUpdate:
+    """What is new of a holding that is stored: that it ended, or that what it made firm was given back, or both."""
+
+    hold_id: str
+    pool: str
+    ended_at: datetime | None = None
+    end: HoldingEnd | None = None
+    returned_at: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """A sale made from a hold, at the hold's price; `units` by pool name are where `units_are` says."""

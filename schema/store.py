@@ -23,7 +23,8 @@ from schema.orders import (
     write_payment_events,
     write_payments,
 )
-from schema.rows import Hold, Order, Payment, PaymentEvent, Pool, Request, Resource, ResourceKey
+from schema.rows import Hold, Holding, HoldingUpdate, Order, Payment, PaymentEvent, Pool, Request, Resource, ResourceKey
+from schema.seat_holds import end_seat_holds, write_seat_holds
 from topics.resources import Counters, HoldStatus, Settings
 
 _settings = msgspec.json.Decoder(Settings)
@@ -89,6 +90,8 @@ class Writes:
     orders: Sequence[tuple[ResourceKey, Order]] = ()
     payments: Sequence[tuple[ResourceKey, Payment]] = ()
     payment_events: Sequence[PaymentEvent] = ()
+    holdings: Sequence[tuple[ResourceKey, Holding]] = ()
+    holding_updates: Sequence[HoldingUpdate] = ()
 
 
 class Transaction:
@@ -122,18 +125,28 @@ class Transaction:
         return rows[0]["now"], found
 
     async def pools(
-        self, keys: Collection[ResourceKey], until: datetime
+        self, needed: Mapping[ResourceKey, Collection[str] | None], until: datetime
     ) -> tuple[dict[ResourceKey, dict[str, Pool]], set[ResourceKey]]:
-        """Return the pools of locked resources by name, and which of these have orders or payments that are over by then."""
-        found: dict[ResourceKey, dict[str, Pool]] = {}
-        have_due_orders: set[ResourceKey] = set()
-        for row in await self._connection.fetch(queries.READ_POOLS, *_columns(keys), until):
-            key = ResourceKey(row["kind"], row["resource_id"])
-            pools = found.setdefault(key, {})
-            pools[row["pool"]] = Pool(row["capacity"], row["held"], row["taken"], row["ceiling"])
-            if row["has_due_orders"]:
-                have_due_orders.add(key)
-        return found, have_due_orders
+        """Return pools of locked resources by name, and which of these have orders or payments that are over by then.
+
+        Of each resource those of these names, None: all.
+        """
+        named = [(key, name) for key, names in needed.items() for name in names or ()]
+        rows = await self._connection.fetch(
+            queries.READ_POOLS,
+            *_columns(needed),
+            [names is None for names in needed.values()],
+            until,
+            *_columns([key for key, _ in named]),
+            [name for _, name in named],
+        )
+        have_due_orders = {_key(row) for row in rows if row["has_due_orders"]}
+        return _pools_of([row for row in rows if row["pool"] is not None]), have_due_orders
+
+    async def pools_of(self, named: Sequence[tuple[ResourceKey, str]]) -> dict[ResourceKey, dict[str, Pool]]:
+        """Return pools of locked resources by their names."""
+        columns = _columns([key for key, _ in named])
+        return _pools_of(await self._connection.fetch(queries.READ_POOLS_OF, *columns, [name for _, name in named]))
 
     async def holds(
         self, keys: Collection[ResourceKey], until: datetime, hold_ids: Collection[str], due_max: int
@@ -144,7 +157,7 @@ class Transaction:
         """
         found: dict[ResourceKey, list[Hold]] = {}
         for row in await self._connection.fetch(queries.READ_HOLDS, *_columns(keys), until, list(hold_ids), due_max):
-            found.setdefault(ResourceKey(row["kind"], row["resource_id"]), []).append(hold_of(row))
+            found.setdefault(_key(row), []).append(hold_of(row))
         return found
 
     async def orders(
@@ -190,6 +203,11 @@ class Transaction:
             await self._write_pools(writes.pools)
         if writes.holds:
             await self._write_holds(writes.holds)
+        if writes.holding_updates:
+            ended = await end_seat_holds(self._connection, writes.holding_updates)
+            _all_written(ended, writes.holding_updates, "ends of seat holds")
+        if writes.holdings:
+            await write_seat_holds(self._connection, writes.holdings)
         if writes.orders:
             await write_orders(self._connection, writes.orders)
         if writes.payments:
@@ -305,6 +323,17 @@ def _all_written(written: int, asked: Sized, what: str) -> None:
     if written != len(asked):
         message = f"{len(asked) - written} of {len(asked)} {what} were decided by somebody else"
         raise RacedError(message)
+
+
+def _key(row: asyncpg.Record) -> ResourceKey:
+    return ResourceKey(row["kind"], row["resource_id"])
+
+
+def _pools_of(rows: Iterable[asyncpg.Record]) -> dict[ResourceKey, dict[str, Pool]]:
+    found: dict[ResourceKey, dict[str, Pool]] = {}
+    for row in rows:
+        found.setdefault(_key(row), {})[row["pool"]] = Pool(row["capacity"], row["held"], row["taken"], row["ceiling"])
+    return found
 
 
 def _columns(keys: Iterable[ResourceKey]) -> tuple[list[str], list[str]]:

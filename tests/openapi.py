@@ -4,6 +4,7 @@ import re
 from functools import cache
 from typing import Any
 
+import msgspec
 from jsonschema import Draft202012Validator, FormatChecker
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
@@ -12,7 +13,7 @@ from gateway.calls import CALLS, Call
 from gateway.openapi import document, problems_of
 from gateway.problems import CONTENT_TYPE
 
-DOCUMENT = document("http://gateway")
+DOCUMENT: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(document("http://gateway")))  # as it is sent
 _URI = "urn:openapi"
 _REGISTRY: Registry[Any] = Registry().with_resource(_URI, Resource.from_contents(DOCUMENT, DRAFT202012))
 _OF_ANY_PATH = ("malformed_request", "rate_limited", "internal")

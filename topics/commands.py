@@ -14,6 +14,7 @@ import msgspec
 from topics.identifiers import RESOURCE_ID_PATTERN
 from topics.orders import PaymentReport
 from topics.resources import ClaimAt
+from topics.seating import SEATS_MAX, SEATS_PER_ROW_MAX, AreaId, Areas, Rows, SeatId
 
 MAX_UNITS: Final = 2**31 - 1
 AMOUNT_MAX: Final = 2**53 - 1  # what every reader of JSON keeps exactly
@@ -34,6 +35,9 @@ Price = Annotated[int, msgspec.Meta(ge=0, le=AMOUNT_MAX)]
 Currency = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}$(?!\n)")]
 Provider = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,64}$(?!\n)")]
 ProviderId = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=TEXT_PATTERN)]
+Seats = Annotated[tuple[SeatId, ...], msgspec.Meta(min_length=1, max_length=SEATS_MAX)]
+SideBySide = Annotated[int, msgspec.Meta(ge=1, le=SEATS_PER_ROW_MAX)]
+UnitsOfAreas = Annotated[dict[AreaId, Units], msgspec.Meta(min_length=1)]
 Sha256Hex = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 
 VERSION: Final = 1
@@ -41,13 +45,19 @@ NOT_FINGERPRINTED: Final = frozenset(("buyer", "token_hash", "if_version", "if_e
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Claim units of a resource for a while. `token_hash` is the SHA-256, in hex, of the token that will prove ownership."""
+    """Claim units of a resource for a while. `token_hash` is the SHA-256, in hex, of the token that will prove ownership.
+
+    Of a screening `seats` by name, or so many of the `best_available` side by side, and places in `areas`; else `quantity`.
+    """
 
     resource_id: ResourceId
     quantity: Units = 1
     buyer: Text | None = None
     client_reference: Text | None = None
     token_hash: Sha256Hex | None = None
+    seats: Seats | None = None
+    best_available: SideBySide | None = None
+    areas: UnitsOfAreas | None = None
 
 
 class DefineResource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -71,6 +81,9 @@ class DefineResource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     currency: Currency | None = None
     name: Title | None = None
     payment_seconds: Seconds | None = None
+    rows: Rows | None = None
+    areas: Areas | None = None
+    focal: SeatId | None = None
     client_reference: Text | None = None
     if_version: Annotated[int, msgspec.Meta(ge=0)] | None = None
     if_exists: bool = False
@@ -88,7 +101,9 @@ class Confirm(_OfHold, frozen=True, kw_only=True, omit_defaults=True, forbid_unk
 
 
 class Cancel(_OfHold, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Give a hold back, held or confirmed."""
+    """Give a hold back, held or confirmed; only these `seats` of it, where some are named. The last one ends the hold."""
+
+    seats: Seats | None = None
 
 
 class Extend(_OfHold, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -98,9 +113,14 @@ class Extend(_OfHold, frozen=True, kw_only=True, omit_defaults=True, forbid_unkn
 
 
 class ChangeHold(_OfHold, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Change what a hold claims, in place, all or nothing."""
+    """Change what a hold claims, in place, all or nothing.
 
-    quantity: Units
+    Of a screening to these `seats`, or these places in `areas`, the other staying as they are; else to `quantity`.
+    """
+
+    quantity: Units | msgspec.UnsetType = msgspec.UNSET
+    seats: Seats | None = None
+    areas: UnitsOfAreas | None = None
 
 
 class PlaceOrder(_OfHold, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -4,7 +4,7 @@ An event may be seen twice with one id, never zero times. Those that change a re
 without gaps; a refusal carries the current one. No event carries a token, its hash, or who the buyer is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -38,6 +38,9 @@ PAYMENT_RECORDED: Final = "payment.recorded"
 PAYMENT_UNCHANGED: Final = "payment.unchanged"
 PAYMENT_ORPHANED: Final = "payment.orphaned"
 REFUND_REQUIRED: Final = "refund.required"
+SEAT_HELD: Final = "seat.held"
+SEAT_TAKEN: Final = "seat.taken"
+SEAT_RELEASED: Final = "seat.released"
 REQUEST_REFUSED: Final = "request.refused"
 RECORD_REJECTED: Final = "record.rejected"
 
@@ -147,11 +150,26 @@ class RefundRequired(msgspec.Struct, frozen=True, kw_only=True):
     currency: str | None = None
 
 
+class PoolMoved(msgspec.Struct, frozen=True, kw_only=True, rename={"pool": "seat"}):
+    """A seat was held, taken or given back by a hold: the event's type says which. Areas are told of with their holds only.
+
+    The seats of a hold move together, one version each, and the event of the hold follows; `counters` are as of that.
+    """
+
+    resource_id: str
+    version: int
+    pool: str
+    hold_id: str
+    counters: Counters
+    arrived_at: datetime
+    decided_at: datetime
+
+
 class RequestRefused(msgspec.Struct, frozen=True, kw_only=True):
     """A request was decided with "no". `reason` is of the catalogue of refusals; `version` is 0 where there is no resource.
 
     `retry_at` is the instant before which another request would be refused for the same reason, where one is known.
-    `order_id` is the order that used the hold, where that is the reason.
+    `order_id` is the order that used the hold, where that is the reason; `in_the_way` are the seats and areas that are.
     """
 
     resource_id: str
@@ -165,6 +183,7 @@ class RequestRefused(msgspec.Struct, frozen=True, kw_only=True):
     client_reference: str | None = None
     retry_at: datetime | None = None
     order_id: str | msgspec.UnsetType = msgspec.UNSET
+    in_the_way: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
 class RecordRejected(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,7 +201,7 @@ class RecordRejected(msgspec.Struct, frozen=True, kw_only=True):
     offset: int
 
 
-EventData = ResourceDefined | HoldChanged | OrderChanged | PaymentRecorded | RefundRequired | RequestRefused
+EventData = ResourceDefined | HoldChanged | OrderChanged | PaymentRecorded | RefundRequired | PoolMoved | RequestRefused
 
 EVENTS: Final[dict[str, type[msgspec.Struct]]] = {
     RESOURCE_DEFINED: ResourceDefined,
@@ -204,6 +223,9 @@ EVENTS: Final[dict[str, type[msgspec.Struct]]] = {
     PAYMENT_UNCHANGED: PaymentRecorded,
     PAYMENT_ORPHANED: PaymentRecorded,
     REFUND_REQUIRED: RefundRequired,
+    SEAT_HELD: PoolMoved,
+    SEAT_TAKEN: PoolMoved,
+    SEAT_RELEASED: PoolMoved,
     REQUEST_REFUSED: RequestRefused,
     RECORD_REJECTED: RecordRejected,
 }
@@ -213,8 +235,9 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     """An event as the request that caused it keeps it, to be sent again word for word.
 
     `record` names the command's record that was decided, `{partition}/{offset}`: who sent it knows by this that the answer
-    is to his own record and not to an earlier one with the same claim. `request_id` is there where the event's id does not
-    begin with it, because it derives from what the event is about.
+    is to his own record and not to an earlier one with the same claim. `pools` is there for one event of each of these: the
+    same but for its name and its version, of which the first is kept. So a row that moves 5,000 of them stays small.
+    `request_id` is there where the event's id does not begin with it, because it derives from what the event is about.
     """
 
     type: str
@@ -224,11 +247,13 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     time: datetime
     record: str
     data: msgspec.Raw
+    pools: list[str] | msgspec.UnsetType = msgspec.UNSET
     request_id: str | msgspec.UnsetType = msgspec.UNSET
 
 
 _encoder = msgspec.json.Encoder()
 _stored_decoder = msgspec.json.Decoder(list[Stored])
+_pool_decoder = msgspec.json.Decoder(PoolMoved)
 _data_decoders = {name: msgspec.json.Decoder(data) for name, data in EVENTS.items()}
 
 
@@ -248,8 +273,26 @@ def encode_stored(events: list[Stored]) -> str:
 
 
 def decode_stored(text: str) -> list[Stored]:
-    """Read back what `encode_stored` wrote."""
-    return _stored_decoder.decode(text)
+    """Read back what `encode_stored` wrote, each event by itself."""
+    return list(one_by_one(_stored_decoder.decode(text)))
+
+
+def one_by_one(stored: Iterable[Stored]) -> Iterator[Stored]:
+    """Yield events as they are sent: one for each pool where several are kept as one."""
+    for event in stored:
+        if event.pools is msgspec.UNSET:
+            yield event
+        else:
+            yield from _of_each(event, event.pools)
+
+
+def _of_each(event: Stored, pools: list[str]) -> Iterator[Stored]:
+    data = _pool_decoder.decode(event.data)
+    change = msgspec.structs.replace
+    for version, pool in enumerate(pools, start=event.version):
+        its = encode_data(change(data, pool=pool, version=version))
+        its_id = f"{event.id}.{pool}"
+        yield change(event, id=its_id, version=version, data=msgspec.Raw(its), pools=msgspec.UNSET)
 
 
 def request_id_of(headers: Mapping[str, str]) -> str:

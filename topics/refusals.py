@@ -48,6 +48,7 @@ _IN_ORDER = (
     Refusal("not_open_yet", "The resource does not take holds yet", Retry.NEW_KEY),
     Refusal("units_per_hold_exceeded", "More units than one hold may have", Retry.NEW_KEY),
     Refusal("holds_per_buyer_exceeded", "More live holds than one buyer may have", Retry.NEW_KEY),
+    Refusal("unknown_pool", "There is no such seat or area", Retry.NEW_KEY),
     Refusal("sold_out", "Not enough units are free", Retry.NEW_KEY),
     Refusal("internal_error", "The command could not be decided because of a fault of ours", Retry.NEVER),
 )

@@ -5,6 +5,8 @@ from enum import Enum
 
 import msgspec
 
+from topics.seating import Plan
+
 
 class ClaimAt(Enum):
     """When a hold takes capacity: at once, or not before its confirmation."""
@@ -33,7 +35,10 @@ class Sale(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What binds the holds of a resource. Seconds are whole; None is no bound. `sale` is there where holds become orders."""
+    """What binds the holds of a resource. Seconds are whole; None is no bound. `sale` is there where holds become orders.
+
+    `plan` is there where units have names and places.
+    """
 
     hold_seconds: int
     max_hold_seconds: int
@@ -45,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     holds_per_buyer: int | None = None
     title: str | None = None
     sale: Sale | msgspec.UnsetType = msgspec.UNSET
+    plan: Plan | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def terms(self) -> Sale | None:

@@ -1,27 +1,24 @@
 """Apply a batch of commands in one Postgres transaction: lock, read, let the core decide, write. It decides nothing itself."""
 
 import traceback
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from schema.faults import is_culprit
-from schema.rows import Hold, Resource, ResourceKey
-from schema.store import Claim, Decided, RacedError, ResourceWrite, Transaction, Writes
-from topics import commands as commands_
-from topics.identifiers import hold_id_of, order_id_of, request_id_of
-from topics.signatures import account_of
-from workers.core.batch import Arrived, BatchDecision, Known, Outcome, decide_batch, fail_one, touched
+from schema.rows import Holding, ResourceKey
+from schema.store import RacedError, ResourceWrite, Transaction, Writes
+from workers.core.batch import Arrived, BatchDecision, Outcome, decide_batch, fail_one
 from workers.core.decide import PARKING
 from workers.core.kinds.registry import KINDS
-from workers.core.state import State
 from workers.crash_points import CrashPoint, Reached
+from workers.pseudonyms import as_sent
 from workers.stages import Stage, Stages
+from workers.state_reading import read_states
 from workers.steps import CrowdedError, crowd_of, step_of, with_steps
 
 RERUNS_MAX = 10
-EXPIRIES_LEAST = 100
 INTERNAL_ERROR_DETAIL = "the command could not be decided; it was put aside for an operator"
 
 
@@ -43,15 +40,6 @@ class Applied:
     culprits: tuple[Culprit, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    decided_at: datetime
-    decided: list[Decided]
-    known: Known
-    states: dict[ResourceKey, State]
-    due_max: int
-
-
 class CoreError(Exception):
     """The core raised: a bug of ours, with one command of the batch as its cause."""
 
@@ -67,10 +55,11 @@ class Applier:
         expiries_max: int,
         reached: Reached,
         parking: timedelta = PARKING,
+        buyer_kept: Callable[[str], str] = as_sent,
     ) -> None:
         """Take the way to open a transaction, how long outcomes are kept, how many holds a batch expires, and a hook.
 
-        And how long a payment waits for its order.
+        How long a payment waits for its order, and what the audit calls a buyer.
         """
         self._transaction = transaction
         self._request_retention = request_retention
@@ -79,6 +68,7 @@ class Applier:
         self.stages = Stages()
         self._reached = reached
         self._parking = parking
+        self._buyer_kept = buyer_kept
 
     async def apply(self, commands: Sequence[Arrived]) -> Applied:
         """Decide and store a batch; raises only what is transient or not understood.
@@ -116,7 +106,7 @@ class Applier:
     async def _in_transaction(self, commands: Sequence[Arrived]) -> BatchDecision:
         laps = self.stages.begin()
         async with self._transaction() as transaction:
-            read = await _read(transaction, commands, self._expiries_max)
+            read = await read_states(transaction, commands, self._expiries_max)
             crowd = crowd_of(commands, read.states, read.decided, read.decided_at, read.due_max)
             if crowd is not None:
                 raise CrowdedError(crowd)
@@ -134,7 +124,7 @@ class Applier:
                     parking=self._parking,
                 )
             laps.end(Stage.DECIDE)
-            await transaction.write(_writes(decision))
+            await transaction.write(_writes(decision, self._buyer_kept))
             self._reached(CrashPoint.IN_TRANSACTION)
         laps.end(Stage.COMMIT)
         self._reached(CrashPoint.AFTER_COMMIT)
@@ -172,16 +162,17 @@ class Applier:
 
         async def refuse() -> BatchDecision:
             async with self._transaction() as transaction:
-                read = await _read(transaction, [arrived], self._expiries_max)
+                read = await read_states(transaction, [arrived], self._expiries_max)
                 with _the_core():
                     decision = fail_one(
                         arrived,
                         state=read.states[arrived.key],
                         known=read.known,
+                        kinds=KINDS,
                         decided_at=read.decided_at,
                         detail=INTERNAL_ERROR_DETAIL,
                     )
-                await transaction.write(_writes(decision))
+                await transaction.write(_writes(decision, self._buyer_kept))
             return with_steps(decision, read.decided)
 
         return await _unraced(refuse)
@@ -217,147 +208,7 @@ def _has_culprit(fault: Exception) -> bool:
     return isinstance(fault, CoreError) or is_culprit(fault)
 
 
-async def _read(transaction: Transaction, commands: Sequence[Arrived], expiries_max: int) -> _Read:
-    """Lock, then read: what was committed while we waited for the locks is seen."""
-    keys = touched(commands)
-    resources = await transaction.lock(keys)
-    decided_at, decided = await transaction.clock_and_decided(
-        [
-            Claim(arrived.source, arrived.claim_id, request_id)
-            for arrived in commands
-            for request_id in (arrived.request_id, arrived.step_of)
-            if request_id is not None
-        ]
-    )
-    missing = [key for key in keys if key not in resources]
-    if missing and decided and await transaction.lock(missing):
-        # What does not exist cannot be locked: it was created after we looked for it, by who runs the same commands. Of
-        # those we now know as decided; what follows them must not be decided as if they had not been.
-        message = f"one of {len(missing)} resources was created while the batch was read"
-        raise RacedError(message)
-    until = _until(resources, decided_at)
-    pools, have_due_orders = await transaction.pools(keys, until) if resources else ({}, set())
-    due_max = max(min(EXPIRIES_LEAST, expiries_max), expiries_max // max(1, len(resources)))
-    holds = await _holds(transaction, commands, resources, until, due_max) if resources else {}
-    buyers = {
-        (arrived.key, buyer)
-        for arrived in commands
-        if (buyer := getattr(arrived.command, "buyer", None)) is not None and arrived.key in resources
-    }
-    live = await transaction.live_holds_of(buyers) if buyers else {}
-    states = {key: State(key, resources.get(key), pools.get(key, {})) for key in keys}
-    for key, holds_of_resource in holds.items():
-        states[key].add(holds_of_resource)
-    await _read_orders(transaction, commands, states, _Due(have_due_orders, until, due_max))
-    await _read_refused(transaction, commands, states)
-    for (key, buyer), holds_of_buyer in live.items():
-        states[key].live_holds_of[buyer] = holds_of_buyer
-    known = Known(
-        events={row.request_id: row.events for row in decided},
-        owners={(row.source, row.claim_id): row.request_id for row in decided if row.owns_claim},
-    )
-    return _Read(decided_at, decided, await _know_payments(transaction, commands, known), states, due_max)
-
-
-async def _holds(
-    transaction: Transaction,
-    commands: Sequence[Arrived],
-    resources: Mapping[ResourceKey, Resource],
-    until: datetime,
-    due_max: int,
-) -> dict[ResourceKey, list[Hold]]:
-    """Read what is due on any arrival of the batch, and the holds that its commands name or would place.
-
-    A resource may have a hundred thousand holds that ended at one instant: a transaction expires so many at most, oldest
-    first, and stays short whatever ended. See `workers.steps` for what decides a command though more is due.
-    """
-    named = {hold_id for arrived in commands if (hold_id := _named(arrived)) is not None}
-    return await transaction.holds(list(resources), until, named, due_max)
-
-
-def _until(resources: Mapping[ResourceKey, Resource], decided_at: datetime) -> datetime:
-    """Return the latest arrival that the batch may have.
-
-    After a failover Postgres's clock may be behind an arrival that is stored already, and arrivals never go back.
-    """
-    return max([decided_at, *(resource.last_arrived_at for resource in resources.values())])
-
-
-@dataclass(frozen=True, slots=True)
-class _Due:
-    """Which resources have orders or payments that are over, by when, and how many of these a batch ends."""
-
-    keys: Collection[ResourceKey]
-    until: datetime
-    due_max: int
-
-
-async def _read_orders(
-    transaction: Transaction, commands: Sequence[Arrived], states: Mapping[ResourceKey, State], due: _Due
-) -> None:
-    """Read orders and payments where commands ask for them, or where some are over; most batches have none of either."""
-    named = {order_id for arrived in commands if (order_id := _named_order(arrived)) is not None}
-    keys = {arrived.key for arrived in commands if _named_order(arrived) is not None} | {*due.keys}
-    if not keys:
-        return
-    for key, row in await transaction.orders(keys, due.until, named, due.due_max):
-        states[key].add([row])
-
-
-def _named_order(arrived: Arrived) -> str | None:
-    match arrived.command:
-        case commands_.PlaceOrder():
-            return order_id_of(arrived.request_id)
-        case commands_.CancelOrder() | commands_.RecordPayment() as command:
-            return command.order_id
-        case _:
-            return None
-
-
-async def _know_payments(transaction: Transaction, commands: Sequence[Arrived], known: Known) -> Known:
-    """Add what is known of the payments that the batch reports, wherever they live: a payment is counted once."""
-    named = {
-        (command.provider, command.payment_id, command.event_id)
-        for arrived in commands
-        if isinstance(command := arrived.command, commands_.RecordPayment)
-    }
-    if not named:
-        return known
-    found = await transaction.known_payments(named)
-    return replace(
-        known,
-        order_of_payment={(it.provider, it.payment_id): it.order_id for it in found if it.order_id is not None},
-        payment_of_event={(it.provider, it.event_id): it.recorded_of for it in found if it.recorded_of is not None},
-    )
-
-
-def _named(arrived: Arrived) -> str | None:
-    match arrived.command:
-        case commands_.Hold():
-            return hold_id_of(arrived.request_id)
-        case commands_.DefineResource() | commands_.Expire() | commands_.CancelOrder() | commands_.RecordPayment():
-            return None
-        case command:
-            return command.hold_id
-
-
-async def _read_refused(
-    transaction: Transaction, commands: Sequence[Arrived], states: Mapping[ResourceKey, State]
-) -> None:
-    """Read why a named hold does not exist, where it was asked for and refused: on that very resource."""
-    missing = {
-        request_id_of(arrived.command.hold_id)
-        for arrived in commands
-        if isinstance(arrived.command, commands_.OfHold) and arrived.command.hold_id not in states[arrived.key].holds
-    }
-    if not missing:
-        return
-    for row in await transaction.refused(missing):
-        if row.key in states:
-            states[row.key].refused[hold_id_of(row.request_id)] = (account_of(row.source), row.reason)
-
-
-def _writes(decision: BatchDecision) -> Writes:
+def _writes(decision: BatchDecision, buyer_kept: Callable[[str], str]) -> Writes:
     return Writes(
         requests=decision.requests,
         resources=[ResourceWrite(key, expected, row) for key, (expected, row) in decision.resources.items()],
@@ -366,4 +217,10 @@ def _writes(decision: BatchDecision) -> Writes:
         orders=decision.orders,
         payments=decision.payments,
         payment_events=decision.payment_events,
+        holdings=[(key, _with_buyer(holding, buyer_kept)) for key, holding in decision.holdings],
+        holding_updates=decision.holding_updates,
     )
+
+
+def _with_buyer(holding: Holding, buyer_kept: Callable[[str], str]) -> Holding:
+    return holding if holding.buyer is None else replace(holding, buyer=buyer_kept(holding.buyer))

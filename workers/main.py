@@ -38,6 +38,7 @@ from workers.measuring import Parts, readings
 from workers.pipeline import Limits, Pipeline
 from workers.probe import probe
 from workers.progress import Progress
+from workers.pseudonyms import as_sent, pseudonyms
 from workers.purging import Purge, Purger
 from workers.reading import Reader
 from workers.redis_tombstones import RedisTombstones
@@ -140,6 +141,9 @@ def _pipeline(
             request_retention=timedelta(days=settings.request_retention_days),
             expiries_max=settings.expiries_max,
             reached=hooks.reached,
+            buyer_kept=pseudonyms(settings.installation_secret())
+            if settings.seat_holds_buyer == "pseudonym"
+            else as_sent,
         ),
         invalidator=invalidator,
         emitter=Emitter(catalogue),

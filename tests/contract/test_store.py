@@ -41,7 +41,7 @@ async def test_what_is_written_is_read(store: Store) -> None:
         assert await transaction.lock([AULA, BAR]) == {AULA: resource()}
         _, decided = await transaction.clock_and_decided([Claim("gateway/alice", "k1", "r1")])
         assert [(row.request_id, row.owns_claim, row.events) for row in decided] == [("r1", True, request("r").events)]
-        assert await transaction.pools([AULA, BAR], NOW) == ({AULA: {"units": pool}}, set())
+        assert await transaction.pools({AULA: None, BAR: None}, NOW) == ({AULA: {"units": pool}}, set())
         found = await transaction.holds([AULA], NOW, ["h1", "h2", "h3", "h4"], 10)
         assert sorted(found[AULA], key=lambda one: one.hold_id) == some
 

@@ -126,7 +126,7 @@ async def test_pools_tell_whether_a_sale_of_their_resource_is_over(store: Store)
     payments = [(BAR, payment("p1", "none", parked_for=-1)), (CLUB, payment("p2", "o3"))]
     await write(store, sales(orders, payments))
     async with store.transaction() as transaction:
-        found, are_over = await transaction.pools([AULA, BAR, CLUB], NOW)
+        found, are_over = await transaction.pools({AULA: None, BAR: None, CLUB: None}, NOW)
     assert set(found) == {AULA, BAR, CLUB}
     assert are_over == {AULA, BAR}
 

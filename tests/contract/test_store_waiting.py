@@ -56,7 +56,7 @@ async def test_a_lock_is_not_waited_for_for_ever(server: Server) -> None:
                 waiting = asyncio.ensure_future(other.lock([AULA]))
                 while not waiting.done():
                     await asyncio.sleep(IDLE_SECONDS / 3)
-                    await one.pools([AULA], NOW)  # else its idleness would end it before
+                    await one.pools({AULA: None}, NOW)  # else its idleness would end it before
                 await waiting
     assert fault.value.sqlstate == "55P03"
     assert is_transient(fault.value)
@@ -85,7 +85,7 @@ async def test_a_transaction_does_not_last_for_ever(server: Server) -> None:
             async with asyncio.timeout(3 * TRANSACTION_SECONDS):
                 while True:
                     await asyncio.sleep(IDLE_SECONDS / 3)
-                    await one.pools([AULA], NOW)
+                    await one.pools({AULA: None}, NOW)
     assert is_transient(fault.value)
     assert not isinstance(fault.value, TimeoutError)
     async with server.store().transaction() as transaction:

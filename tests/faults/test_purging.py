@@ -51,7 +51,12 @@ def arrived(claim: str, command: commands.Command, age: timedelta = timedelta())
 
 async def decide(pool: asyncpg.Pool, *these: Arrived) -> list[str]:
     """Decide commands one after the other and return the type of each answer, or `too_old`."""
-    applier = Applier(Store(pool).transaction, request_retention=RETENTION, expiries_max=100, reached=Hooks().reached)
+    applier = Applier(
+        Store(pool).transaction,
+        request_retention=RETENTION,
+        expiries_max=100,
+        reached=Hooks().reached,
+    )
     return [_answer(await applier.apply([one])) for one in these]
 
 

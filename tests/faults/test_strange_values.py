@@ -65,7 +65,10 @@ def worker(module_postgres_url: str) -> Iterator[Site]:
         pool = lazy_pool(module_postgres_url, connections_max=2, timeouts=Timeouts(), role="test")
         runner.run(_open(pool))
         applier = Applier(
-            Store(pool).transaction, request_retention=timedelta(days=14), expiries_max=100, reached=Hooks().reached
+            Store(pool).transaction,
+            request_retention=timedelta(days=14),
+            expiries_max=100,
+            reached=Hooks().reached,
         )
         site = Site(runner, applier, Reader(KeyRing([KEY]), 1))
         decide(site, [*define(site), *read(site, incoming("Hold", commands.encode(HOLD), claim="the hold"))])

@@ -31,12 +31,15 @@ ORDERING = {
 class Counted:
     """An applier on a database, and the statements of its last batch."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, expiries_max: int = 1_000) -> None:
         """Listen to the transactions of a store."""
         self.store = store
         self.statements: list[str] = []
         self.applier = Applier(
-            self.transaction, request_retention=timedelta(days=14), expiries_max=1000, reached=Hooks().reached
+            self.transaction,
+            request_retention=timedelta(days=14),
+            expiries_max=expiries_max,
+            reached=Hooks().reached,
         )
 
     @asynccontextmanager

@@ -263,7 +263,8 @@ class _Turn:
             case commands.Extend():
                 return self._extend(hold, command.seconds)
             case commands.ChangeHold():
-                return self._change_quantity(hold, command.quantity, settings)
+                wanted = command.quantity if isinstance(command.quantity, int) else hold.quantity
+                return self._change_quantity(hold, wanted, settings)
 
     def _confirm(self, hold: Placed) -> str | None:
         if hold.status is HoldStatus.CONFIRMED:

@@ -15,6 +15,7 @@ import asyncpg
 from schema import queries
 from schema.store import Store
 from tests.twins import memory_orders as orders_
+from tests.twins import memory_seat_holds as seat_holds_
 from tests.twins import memory_tables as tables_
 from tests.twins.line import DirectLine, Line, Unplugged
 from tests.twins.memory_tables import Read, Row, Tables
@@ -23,6 +24,7 @@ from tests.twins.row_locks import Locks, Patience
 _READS: dict[str, Read] = {
     queries.READ_CLOCK_AND_DECIDED: tables_.clock_and_decided,
     queries.READ_POOLS: tables_.read_pools,
+    queries.READ_POOLS_OF: tables_.read_pools_of,
     queries.READ_HOLDS: tables_.read_holds,
     queries.READ_REFUSED_HOLDS: tables_.read_refused,
     queries.COUNT_LIVE_HOLDS_OF_BUYERS: tables_.count_live_holds,
@@ -37,6 +39,7 @@ _WRITES = {
     queries.WRITE_POOLS: tables_.write_pools,
     queries.WRITE_HOLDS: tables_.write_holds,
     queries.WRITE_ORDERS: orders_.write_orders,
+    queries.WRITE_SEAT_HOLDS: seat_holds_.write_seat_holds,
 }
 
 
@@ -126,6 +129,8 @@ class _Session:
         if query in _WRITES:
             _WRITES[query](server.tables, self._changes, values)
             return []
+        if query == queries.END_SEAT_HOLDS:
+            return seat_holds_.end_seat_holds(server.tables, self._changes, values)
         waiting = {
             queries.LOCK_RESOURCES: self._lock_resources,
             queries.WRITE_REQUESTS: self._insert_requests,

@@ -27,6 +27,7 @@ _RESOURCE_COLUMNS = tuple(
     "kind resource_id version settings capacity held taken remaining oversubscribed_by last_arrived_at".split()  # noqa: SIM905
 )
 _POOL_COLUMNS = ("kind", "resource_id", "pool", "capacity", "held", "taken", "ceiling")
+_NO_POOL: Row = dict.fromkeys(_POOL_COLUMNS[2:])
 _MILLISECOND = timedelta(milliseconds=1)
 _STATUSES = {"held", "confirmed", "cancelled", "expired", "used"}
 
@@ -43,6 +44,7 @@ class Tables:
     orders: dict[str, Row] = field(default_factory=dict)
     payments: dict[Key, Row] = field(default_factory=dict)
     payment_events: dict[Key, Row] = field(default_factory=dict)
+    seat_holds: dict[int, Row] = field(default_factory=dict)
 
     def take_over(self, changes: "Tables") -> None:
         """Make a session's changes visible."""
@@ -114,10 +116,23 @@ def clock_and_decided(tables: Tables, now: datetime, values: Sequence[Any]) -> l
 
 
 def read_pools(tables: Tables, _now: datetime, values: Sequence[Any]) -> list[Row]:
-    """Answer READ_POOLS, and whether orders or parked payments of their resource are over."""
-    *columns, until = values
+    """Answer READ_POOLS: all pools of a resource or those that are named, and whether sales of it are over.
+
+    A resource has a row at least, without a pool.
+    """
+    kinds, resource_ids, need_all, until, *named = values
     due = {key for key, due_at in _due_sales(tables) if due_at <= until}
-    return [tables.pools[key] | {"has_due_orders": key[:2] in due} for key in _pools(tables, columns)]
+    found: list[Row] = []
+    for kind, resource_id, needs_all in zip(kinds, resource_ids, need_all, strict=True):
+        bare = {"kind": kind, "resource_id": resource_id, **_NO_POOL}
+        rows = [tables.pools[key] for key in _pools(tables, [[kind], [resource_id]])] if needs_all else []
+        found += [row | {"has_due_orders": (kind, resource_id) in due} for row in rows or [bare]]
+    return found + [row | {"has_due_orders": False} for row in read_pools_of(tables, _now, named)]
+
+
+def read_pools_of(tables: Tables, _now: datetime, values: Sequence[Any]) -> list[Row]:
+    """Answer READ_POOLS_OF."""
+    return [tables.pools[key] for key in zip(*values, strict=True) if key in tables.pools]
 
 
 def _pools(tables: Tables, columns: Sequence[Any]) -> list[tuple[str, str, str]]:

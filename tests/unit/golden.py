@@ -61,7 +61,7 @@ def schema_of(message: type[msgspec.Struct]) -> Schema:
     """Return the JSON Schema of a message as it is now: references resolved, words about it left out."""
     schema = msgspec.json.schema(message)
     definitions = schema.pop("$defs", {})
-    resolved = _resolved(schema, definitions)
+    resolved = json.loads(json.dumps(_resolved(schema, definitions)))  # a default may be a tuple
     assert isinstance(resolved, dict)
     return resolved
 

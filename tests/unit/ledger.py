@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 
 from schema.rows import (
     Hold,
+    Holding,
+    HoldingUpdate,
     Order,
     Payment,
     PaymentEvent,
@@ -28,7 +30,9 @@ from topics.orders import OrderStatus
 from topics.resources import Counters, HoldStatus
 from topics.signatures import account_of
 from workers.core.batch import Arrived, BatchDecision, Known, decide_batch, fail_one, touched
+from workers.core.holdings import is_over, updated
 from workers.core.kinds.registry import KINDS
+from workers.core.needs import claimed_pools, named_pools
 from workers.core.state import State
 
 RETENTION = timedelta(days=14)
@@ -45,13 +49,13 @@ class Ledger:
     orders: dict[str, tuple[ResourceKey, Order]] = field(default_factory=dict)
     payments: dict[PaymentKey, tuple[ResourceKey, Payment]] = field(default_factory=dict)
     payment_events: dict[tuple[str, str], PaymentEvent] = field(default_factory=dict)
+    holdings: list[tuple[ResourceKey, Holding]] = field(default_factory=list)
 
     def apply(self, commands: Sequence[Arrived], decided_at: datetime) -> BatchDecision:
         """Decide a batch on what is kept, and keep what it writes."""
-        states = self._states(commands, decided_at)
         decision = decide_batch(
             commands,
-            states=states,
+            states=self._states(commands, decided_at),
             known=self._known(commands),
             kinds=KINDS,
             decided_at=decided_at,
@@ -64,7 +68,12 @@ class Ledger:
         """Refuse a command as one that made the worker fail, and keep that."""
         state = self._states([command], decided_at)[command.key]
         decision = fail_one(
-            command, state=state, known=self._known([command]), decided_at=decided_at, detail="a fault of ours"
+            command,
+            state=state,
+            known=self._known([command]),
+            kinds=KINDS,
+            decided_at=decided_at,
+            detail="a fault of ours",
         )
         self._write(decision)
         return decision
@@ -82,6 +91,7 @@ class Ledger:
         until = max([decided_at, *(self.resources[key].last_arrived_at for key in keys if key in self.resources)])
         named = {_named(arrived) for arrived in commands}
         states = {key: self._state(key, commands, until, named) for key in keys}
+        self._add_pools(states, commands)
         for hold_id in named:
             request = None if hold_id is None else self.requests.get(request_id_of(hold_id))
             if request is None or request.reason is None or request.command != "Hold" or request.key not in states:
@@ -97,7 +107,6 @@ class Ledger:
         state = State(
             key,
             self.resources.get(key),
-            {name: pool for (its, name), pool in self.pools.items() if its == key},
             # As from Postgres: there is no count of a buyer who has none.
             live_holds_of=dict(Counter(hold.buyer for hold in live if hold.buyer is not None and hold.buyer in asking)),
         )
@@ -108,6 +117,17 @@ class Ledger:
         )
         self._add_orders(state, {_ordered(arrived) for arrived in commands}, until)
         return state
+
+    def _add_pools(self, states: dict[ResourceKey, State], commands: Sequence[Arrived]) -> None:
+        """Give each state the pools that its commands and holds need, and no other."""
+        for key, names in named_pools(commands, KINDS).items():
+            states[key].pools |= {
+                name: pool
+                for (its, name), pool in self.pools.items()
+                if its == key and (names is None or name in names)
+            }
+        for key, name in claimed_pools(states.values(), KINDS):
+            states[key].pools[name] = self.pools[key, name]
 
     def _add_orders(self, state: State, named: set[str | None], until: datetime) -> None:
         orders = [
@@ -161,6 +181,7 @@ class Ledger:
         for event in decision.payment_events:
             assert (event.provider, event.event_id) not in self.payment_events, "a provider's event is recorded once"
             self.payment_events[event.provider, event.event_id] = event
+        self._write_holdings(decision)
         used = [order.hold_id for _, order in self.orders.values()]
         assert len(used) == len(set(used)), "the unique index on the holds of orders"
         owners = [(request.source, request.claim_id) for request in self.requests.values() if request.owns_claim]
@@ -168,6 +189,28 @@ class Ledger:
         for pool in self.pools.values():
             assert min(pool.capacity, pool.held, pool.taken) >= 0, "the checks on pools"
             assert pool.held + pool.taken <= pool.ceiling, "pools_never_oversold"
+
+    def _write_holdings(self, decision: BatchDecision) -> None:
+        for news in decision.holding_updates:
+            (place,) = [place for place, (_, holding) in enumerate(self.holdings) if _is_of(news, holding)]
+            key, holding = self.holdings[place]
+            self.holdings[place] = key, updated(holding, news)
+        self.holdings += decision.holdings
+        open_ones = [(key, holding.pool) for key, holding in self.holdings if holding.ended_at is None]
+        assert len(open_ones) == len(set(open_ones)), "seat_holds_open"
+
+    def check_holdings(self) -> None:
+        """Check that the audit agrees with the holds: what is held now, and what was made firm and not given back."""
+        for key in self.resources:
+            tells = KINDS[key.kind].told_alone
+            holdings = [holding for its, holding in self.holdings if its == key]
+            for status, shown in (
+                (HoldStatus.HELD, [it for it in holdings if it.ended_at is None]),
+                (HoldStatus.CONFIRMED, [it for it in holdings if it.end and it.end.value == "confirmed"]),
+            ):
+                holds = self.holds_of(key, status)
+                wanted = {(hold.hold_id, pool) for hold in holds for pool in hold.units if tells(pool)}
+                assert {(it.hold_id, it.pool) for it in shown if it.returned_at is None} == wanted
 
     def check_sums(self) -> None:
         """Check that counters are the sums over the pools, and `held` the sum over the live holds.
@@ -190,6 +233,7 @@ class Ledger:
             assert resource.counters.taken == _claimed(self.holds_of(key, HoldStatus.CONFIRMED)) + taken
             for hold in self.holds_of(key, HoldStatus.CONFIRMED):
                 assert sum(hold.units.values()) == hold.quantity, "what is firm has all its units"
+        self.check_holdings()
 
     def _ordered_units(self, key: ResourceKey) -> tuple[int, int]:
         """Return the units that orders hold and have taken, by what became of each."""
@@ -203,6 +247,11 @@ class Ledger:
                 held += order.quantity * (order.units_are is UnitsAre.HELD)
                 taken += order.quantity * (order.units_are is UnitsAre.TAKEN)
         return held, taken
+
+
+def _is_of(news: HoldingUpdate, holding: Holding) -> bool:
+    """Tell whether the news is of this holding, as the query finds it: of the hold's seat, and not over."""
+    return (holding.hold_id, holding.pool) == (news.hold_id, news.pool) and not is_over(holding)
 
 
 def _named(arrived: Arrived) -> str | None:

@@ -145,7 +145,7 @@ class Scenario:
             number=number,
             verb=verb,
             claim=claim,
-            command=_command(verb, resource_id, options),
+            command=self.command(verb, resource_id, options),
             late=late,
             wanted_until=None if wanted_until is None else float(wanted_until),
             source=source,
@@ -154,6 +154,10 @@ class Scenario:
         if isinstance(line.command, Hold):
             self.hold_ids.setdefault(claim, hold_id_of(self._arrived(line).request_id))
         return line
+
+    def command(self, verb: str, resource_id: str, options: dict[str, str]) -> Command:
+        """Return the command of a line."""
+        return command_of(verb, resource_id, {**options})
 
     def _decide(self, lines: list[Line]) -> None:
         commands = [self._arrived(line) for line in lines]
@@ -250,12 +254,12 @@ def numbers_of(data: EventData) -> Iterator[tuple[str, str]]:
             return
 
 
-def _command(verb: str, resource_id: str, options: dict[str, str]) -> Command:
+def command_of(verb: str, resource_id: str, fields: dict[str, object]) -> Command:
+    """Return a command of these fields; texts are read as what they are to be, instants are seconds since the start."""
     command = COMMANDS[_COMMANDS[verb]]
-    fields: dict[str, object] = dict(options)
-    if "token" in options:
+    if "token" in fields:
         fields["token_hash"] = hashlib.sha256(str(fields.pop("token")).encode()).hexdigest()
     for name in _INSTANTS:
-        if name in options:
-            fields[name] = at(0) + timedelta(seconds=float(options[name]))
+        if name in fields:
+            fields[name] = at(0) + timedelta(seconds=float(str(fields[name])))
     return msgspec.convert({"resource_id": resource_id, **fields}, command, strict=False)

@@ -45,6 +45,15 @@ PAYMENT = RecordPayment(
 )
 
 
+class WithoutPools(Slot):
+    """A slot that has no pool."""
+
+    def unknown_of(self, claims: dict[str, int], settings: Settings) -> list[str]:
+        """Know none."""
+        del settings
+        return list(claims)
+
+
 class Situation:
     """A slot with one unit of nine held and a command that nothing speaks against until `make` says so.
 
@@ -108,8 +117,8 @@ class Situation:
                 self.refused[HOLD] = (self.ask.account, "sold_out")
             case "hold_not_found":
                 self.ask = replace(self.ask, account="mallory")
-            case "needs_order":
-                self.kind = Product()
+            case "needs_order" | "unknown_pool":
+                self.kind = Product() if reason == "needs_order" else WithoutPools()
             case "hold_used":
                 self._end(HoldStatus.USED)
             case "order_not_found":

@@ -9,6 +9,7 @@ from tests.unit.scenario import Scenario
 from tests.unit.situations import HOLD, NOW, situation
 from topics.commands import Confirm, DefineResource, Expire, Hold
 from topics.events import ResourceDefined
+from topics.resources import Settings
 from workers.core.decide import decide
 from workers.core.kinds.one_pool import POOL
 from workers.core.kinds.slot import Slot
@@ -64,7 +65,9 @@ def test_a_slot_needs_a_capacity_and_nothing_else() -> None:
 def test_the_pool_of_a_slot_keeps_its_name() -> None:
     """Golden: it is stored in every hold."""
     assert POOL == "units"
-    assert Slot().claims(Hold(resource_id="r", quantity=3)) == {"units": 3}
+    assert Slot().claims(
+        Hold(resource_id="r", quantity=3), Settings(hold_seconds=1, max_hold_seconds=1), lambda _: True
+    ) == {"units": 3}
 
 
 def test_a_hold_that_expires_counts_once_against_its_buyer() -> None:

@@ -39,7 +39,7 @@ def test_an_example_is_read_and_written_the_same(name: str) -> None:
 def test_the_examples_of_a_message_show_every_field(name: str) -> None:
     """Each is proven to be read; and they are the quickest documentation there is."""
     shown = {field for path in examples_of(name) for field in json.loads(path.read_bytes())}
-    assert shown == set(message_of(name).__struct_fields__)
+    assert shown == set(message_of(name).__struct_encode_fields__)
 
 
 def test_no_message_without_example_and_no_example_without_message() -> None:

@@ -42,6 +42,7 @@ def test_the_catalogue_is_closed_and_in_this_order() -> None:
         "not_open_yet",
         "units_per_hold_exceeded",
         "holds_per_buyer_exceeded",
+        "unknown_pool",
         "sold_out",
         "internal_error",
     )
@@ -79,7 +80,7 @@ OF_HOLD = ("Confirm", "Cancel", "Extend", "ChangeHold", "PlaceOrder")
 
 # For each command all that may refuse it, in order of precedence.
 REASONS = {
-    "Hold": (*EVERY, *TAKING, "holds_per_buyer_exceeded", "sold_out"),
+    "Hold": (*EVERY, *TAKING, "holds_per_buyer_exceeded", "unknown_pool", "sold_out"),
     "DefineResource": ("idempotency_key_reused", "command_expired", "version_mismatch"),
     "Confirm": (
         *EVERY,
@@ -92,7 +93,7 @@ REASONS = {
     ),
     "Cancel": (*EVERY, *HOLD_IS_NOT_THERE, "hold_used"),
     "Extend": (*EVERY, *HOLD_IS_NOT_THERE, *HOLD_IS_OVER),
-    "ChangeHold": (*EVERY, *HOLD_IS_NOT_THERE, *HOLD_IS_OVER, *TAKING, "sold_out"),
+    "ChangeHold": (*EVERY, *HOLD_IS_NOT_THERE, *HOLD_IS_OVER, *TAKING, "unknown_pool", "sold_out"),
     "PlaceOrder": (*EVERY, *HOLD_IS_NOT_THERE, *HOLD_IS_OVER, "sold_out"),
     "CancelOrder": (*EVERY, "order_not_found"),
     "RecordPayment": (*EVERY, "payment_of_another_order"),
@@ -257,7 +258,7 @@ def test_a_fault_of_ours_comes_before_everything_that_was_not_asked(command: str
     """Whatever else applied: it could not be decided, and nothing changes."""
     its = situation(command)
     its.make(reason)
-    decision = fail(its.state(), its.ask, "a fault", NOW, NOW)
+    decision = fail(its.state(), its.kind, its.ask, NOW, NOW, detail="a fault")
     assert (decision.reason, decision.pools, decision.holds) == ("internal_error", {}, {})
     assert refused_in(decision).detail == "a fault"
 

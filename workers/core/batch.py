@@ -9,12 +9,25 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from schema.rows import Hold, Order, Payment, PaymentEvent, PaymentKey, Pool, Request, Resource, ResourceKey
+from schema.rows import (
+    Hold,
+    Holding,
+    HoldingUpdate,
+    Order,
+    Payment,
+    PaymentEvent,
+    PaymentKey,
+    Pool,
+    Request,
+    Resource,
+    ResourceKey,
+)
 from topics import events
 from topics.commands import Command, RecordPayment
 from topics.commands import Hold as HoldCommand
 from topics.identifiers import hold_id_of
 from workers.core.decide import PARKING, arrival, decide, fail
+from workers.core.holdings import Holdings
 from workers.core.kinds import Kind
 from workers.core.state import Decision, State
 from workers.core.telling import Ask
@@ -97,6 +110,8 @@ class BatchDecision:
     orders: tuple[tuple[ResourceKey, Order], ...]
     payments: tuple[tuple[ResourceKey, Payment], ...]
     payment_events: tuple[PaymentEvent, ...]
+    holdings: tuple[tuple[ResourceKey, Holding], ...]
+    holding_updates: tuple[HoldingUpdate, ...]
     versions: Mapping[ResourceKey, int]
 
 
@@ -118,6 +133,7 @@ class _Batch:
         self.orders: dict[str, tuple[ResourceKey, Order]] = {}
         self.payments: dict[PaymentKey, tuple[ResourceKey, Payment]] = {}
         self.payment_events: list[PaymentEvent] = []
+        self.holdings = Holdings()
 
     def ask(self, arrived: Arrived) -> Ask:
         """Return the command with what is known of its claim, and of the payment that it reports."""
@@ -140,10 +156,12 @@ class _Batch:
         self.pools.update({(key, name): pool for name, pool in decision.pools.items()})
         self.holds.update({hold_id: (key, hold) for hold_id, hold in decision.holds.items()})
         self._keep_orders(key, decision)
+        for news in decision.holdings:
+            self.holdings.keep(key, news)
         if decision.reason is not None and isinstance(arrived.command, HoldCommand):
             self.states[key].refused[hold_id_of(arrived.request_id)] = (arrived.account, decision.reason)
         stored = _stored(arrived, decision, self.decided_at)
-        text = events.encode_stored(list(stored))
+        text = events.encode_stored(stored)
         self.stored[arrived.request_id] = text
         owner = self.owners.setdefault(arrived.claim, arrived.request_id)
         self.requests.append(
@@ -164,7 +182,7 @@ class _Batch:
                 step_of=arrived.step_of,
             )
         )
-        return stored
+        return tuple(events.one_by_one(stored))
 
     def _keep_orders(self, key: ResourceKey, decision: Decision) -> None:
         self.orders.update({order_id: (key, order) for order_id, order in decision.orders.items()})
@@ -192,6 +210,8 @@ class _Batch:
             orders=tuple(self.orders.values()),
             payments=tuple(self.payments.values()),
             payment_events=tuple(self.payment_events),
+            holdings=tuple(self.holdings.begun),
+            holding_updates=self.holdings.updates,
             versions=versions,
         )
 
@@ -224,20 +244,23 @@ def decide_batch(
     return batch.result(outcomes)
 
 
-def fail_one(arrived: Arrived, *, state: State, known: Known, decided_at: datetime, detail: str) -> BatchDecision:
+def fail_one(
+    arrived: Arrived, *, state: State, known: Known, kinds: Mapping[str, Kind], decided_at: datetime, detail: str
+) -> BatchDecision:
     """Refuse one command as `internal_error`: it made us fail, and must not stand in the way of the next."""
     batch = _Batch({arrived.key: state}, known, decided_at)
     repeated = batch.stored.get(arrived.request_id)
     if repeated is not None:
         return batch.result([Outcome(arrived, tuple(events.decode_stored(repeated)), repeated=True)])
     arrived_at = arrival(state, arrived.appended_at, decided_at)
-    decision = fail(state, batch.ask(arrived), detail, arrived_at, decided_at)
+    kind = kinds[arrived.key.kind]
+    decision = fail(state, kind, batch.ask(arrived), arrived_at, decided_at, detail=detail)
     return batch.result([Outcome(arrived, batch.keep(arrived, decision, arrived_at), False, decision.reason)])
 
 
-def _stored(arrived: Arrived, decision: Decision, decided_at: datetime) -> tuple[events.Stored, ...]:
+def _stored(arrived: Arrived, decision: Decision, decided_at: datetime) -> list[events.Stored]:
     """Give the events of a decision their ids: the request's, and their place in it, where they have none of their own."""
-    return tuple(
+    return [
         events.Stored(
             type=fact.type,
             id=fact.id or f"{arrived.request_id}/{place}",
@@ -246,10 +269,11 @@ def _stored(arrived: Arrived, decision: Decision, decided_at: datetime) -> tuple
             time=decided_at,
             record=f"{arrived.partition}/{arrived.offset}",
             data=msgspec.Raw(events.encode_data(fact.data)),
+            pools=msgspec.UNSET if fact.pools is None else list(fact.pools),
             request_id=msgspec.UNSET if fact.id is None else arrived.request_id,
         )
         for place, fact in enumerate(decision.facts)
-    )
+    ]
 
 
 def touched(commands: Iterable[Arrived]) -> list[ResourceKey]:

@@ -33,19 +33,19 @@ def decide(
 
     `parking` is how long a payment waits for its order.
     """
-    draft = Draft(state, arrived_at, decided_at, commands.client_reference_of(ask.command))
+    draft = Draft(state, kind, arrived_at, decided_at, commands.client_reference_of(ask.command))
     _expire_due(draft)
     if holding.placed_before(draft, ask) or ordering.placed_before(draft, ask) or paying.recorded_before(draft, ask):
         return draft.decision(None)
-    no = _first_no(ask, decided_at) or _obey(draft, kind, ask, parking)
+    no = _first_no(ask, decided_at) or _obey(draft, ask, parking)
     if no is not None:
         refuse(draft, ask, no)
     return draft.decision(None if no is None else no.reason)
 
 
-def fail(state: State, ask: Ask, detail: str, arrived_at: datetime, decided_at: datetime) -> Decision:
+def fail(state: State, kind: Kind, ask: Ask, arrived_at: datetime, decided_at: datetime, *, detail: str) -> Decision:
     """Return the refusal `internal_error` of a command that made us fail; nothing else changes."""
-    draft = Draft(state, arrived_at, decided_at, commands.client_reference_of(ask.command))
+    draft = Draft(state, kind, arrived_at, decided_at, commands.client_reference_of(ask.command))
     refuse(draft, ask, No("internal_error", detail))
     return draft.decision("internal_error")
 
@@ -71,12 +71,12 @@ def _expire_due(draft: Draft) -> None:
                 paying.expire_parked(draft, row)
 
 
-def _obey(draft: Draft, kind: Kind, ask: Ask, parking: timedelta) -> No | None:
+def _obey(draft: Draft, ask: Ask, parking: timedelta) -> No | None:
     match ask.command:
         case commands.DefineResource() as command:
-            return define(draft, kind, command)
+            return define(draft, command)
         case commands.Hold() as command:
-            return holding.place(draft, kind, ask, command)
+            return holding.place(draft, ask, command)
         case commands.Expire():
             return None  # what is due has been expired already; what is not stays
         case commands.CancelOrder() as command:
@@ -84,20 +84,20 @@ def _obey(draft: Draft, kind: Kind, ask: Ask, parking: timedelta) -> No | None:
         case commands.RecordPayment() as command:
             return paying.record(draft, ask, command, parking)
         case command:
-            return _obey_of_hold(draft, kind, ask, command)
+            return _obey_of_hold(draft, ask, command)
 
 
-def _obey_of_hold(draft: Draft, kind: Kind, ask: Ask, command: commands.OfHold) -> No | None:
+def _obey_of_hold(draft: Draft, ask: Ask, command: commands.OfHold) -> No | None:
     match command:
         case commands.Confirm():
-            return holding.confirm(draft, kind, ask, command)
+            return holding.confirm(draft, ask, command)
         case commands.Cancel():
             return holding.cancel(draft, ask, command)
         case commands.Extend():
             return holding.extend(draft, ask, command)
         case commands.ChangeHold():
-            return holding.change(draft, kind, ask, command)
+            return holding.change(draft, ask, command)
         case commands.PlaceOrder():
-            return ordering.place(draft, kind, ask, command)
+            return ordering.place(draft, ask, command)
         case _:
             assert_never(command)

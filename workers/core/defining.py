@@ -12,18 +12,18 @@ from workers.core.state import Draft, Fact
 from workers.core.telling import No
 
 
-def define(draft: Draft, kind: Kind, command: commands.DefineResource) -> No | None:
+def define(draft: Draft, command: commands.DefineResource) -> No | None:
     """Define the resource of the draft; what is left out returns to the default of its kind."""
     mismatch = _mismatch(draft, command)
     if mismatch is not None:
         return No("version_mismatch", mismatch)
-    settings = _settings(kind, command)
+    settings = _settings(draft.kind, command)
     created = draft.resource is None
     if draft.resource is None:
         draft.resource = Resource(0, settings, Counters(), draft.arrived_at)
     else:
         draft.resource = replace(draft.resource, settings=settings)
-    _resize_pools(draft, kind.capacities(command))
+    _resize_pools(draft, draft.kind.capacities(command))
     version = draft.next_version()
     data = events.ResourceDefined(
         resource_id=command.resource_id,
@@ -66,6 +66,7 @@ def _settings(kind: Kind, command: commands.DefineResource) -> Settings:
         holds_per_buyer=command.holds_per_buyer,
         title=command.title,
         sale=kind.sale(command) or msgspec.UNSET,
+        plan=kind.plan(command) or msgspec.UNSET,
     )
 
 
@@ -73,6 +74,8 @@ def _resize_pools(draft: Draft, capacities: dict[str, int]) -> None:
     """Set the capacities; a pool that is left out keeps only what is out of it."""
     for name in [*capacities, *(name for name in draft.state.pools if name not in capacities)]:
         capacity = capacities.get(name, 0)
-        pool = draft.pool(name) or Pool(0, 0, 0, 0)
-        ceiling = max(capacity, pool.held + pool.taken)
-        draft.put_pool(name, replace(pool, capacity=capacity, ceiling=ceiling))
+        before = draft.pool(name)
+        pool = before or Pool(0, 0, 0, 0)
+        resized = replace(pool, capacity=capacity, ceiling=max(capacity, pool.held + pool.taken))
+        if resized != before:
+            draft.put_pool(name, resized)

@@ -7,11 +7,10 @@ from schema.rows import Hold, Resource
 from topics import commands, events
 from topics.identifiers import hold_id_of
 from topics.resources import ClaimAt, HoldStatus, Settings
-from workers.core.kinds import Kind
 from workers.core.lifecycle import NEXT, REFUSAL_OF_STATUS, Happening
 from workers.core.state import Draft
 from workers.core.telling import Ask, No, tell_of, tell_unchanged
-from workers.core.units import give_back, make_firm, take, told
+from workers.core.units import give_back, listed, make_firm, take, told
 
 
 def expire(draft: Draft, hold: Hold) -> None:
@@ -29,14 +28,13 @@ def placed_before(draft: Draft, ask: Ask) -> bool:
     return hold is not None
 
 
-def place(draft: Draft, kind: Kind, ask: Ask, command: commands.Hold) -> No | None:
+def place(draft: Draft, ask: Ask, command: commands.Hold) -> No | None:
     """Place a hold, all of it or nothing."""
     resource = draft.resource
     if resource is None:
         return no_resource(command.resource_id)
     settings, sale = resource.settings, resource.settings.terms
-    claims = kind.claims(command)
-    quantity = sum(claims.values())
+    quantity = draft.kind.quantity_of(command)
     price = None if sale is None else sale.price
     no = (
         _not_now(draft, settings)
@@ -45,6 +43,9 @@ def place(draft: Draft, kind: Kind, ask: Ask, command: commands.Hold) -> No | No
     )
     if no is not None:
         return no
+    claims = _claims(draft, settings, command)
+    if isinstance(claims, No):
+        return claims
     claimed = claims if settings.claim_at is ClaimAt.HOLD else {}
     no = take(draft, claimed)
     if no is not None:
@@ -69,16 +70,29 @@ def place(draft: Draft, kind: Kind, ask: Ask, command: commands.Hold) -> No | No
     return None
 
 
-def confirm(draft: Draft, kind: Kind, ask: Ask, command: commands.Confirm) -> No | None:
+def _claims(draft: Draft, settings: Settings, command: commands.Hold) -> dict[str, int] | No:
+    """Return the units that the hold asks for, or why there are none such, free or not."""
+    claims = draft.kind.claims(command, settings, draft.is_free)
+    if claims is None:
+        return No("sold_out", "so many free units next to each other are not left")
+    return _unknown(draft, settings, claims) or claims
+
+
+def _unknown(draft: Draft, settings: Settings, claims: dict[str, int]) -> No | None:
+    unknown = draft.kind.unknown_of(claims, settings)
+    return No("unknown_pool", f"there is no {listed(unknown)}", in_the_way=tuple(unknown)) if unknown else None
+
+
+def confirm(draft: Draft, ask: Ask, command: commands.Confirm) -> No | None:
     """Make a hold firm. One that has not claimed its units yet takes them now, or lives on."""
-    hold = find(draft, ask, command, Happening.CONFIRM, made_firm_by_orders=kind.takes_orders)
+    hold = find(draft, ask, command, Happening.CONFIRM, made_firm_by_orders=draft.kind.takes_orders)
     if isinstance(hold, No):
         return hold
     confirmed = NEXT[hold.status][Happening.CONFIRM]
     if hold.status is confirmed:
         tell_unchanged(draft, hold)
         return None
-    units = hold.units or kind.claims_of(hold)
+    units = hold.units or draft.kind.claims_of(hold)
     no = None if hold.units else take(draft, units)
     if no is not None:
         return no
@@ -88,7 +102,7 @@ def confirm(draft: Draft, kind: Kind, ask: Ask, command: commands.Confirm) -> No
 
 
 def cancel(draft: Draft, ask: Ask, command: commands.Cancel) -> No | None:
-    """Give a hold back, held or confirmed; one that is over stays as it is."""
+    """Give a hold back, held or confirmed, or a part of it; one that is over stays as it is."""
     hold = find(draft, ask, command, Happening.CANCEL)
     if isinstance(hold, No):
         return hold
@@ -96,9 +110,23 @@ def cancel(draft: Draft, ask: Ask, command: commands.Cancel) -> No | None:
     if hold.status is ended:
         tell_unchanged(draft, hold)
         return None
+    returned = draft.kind.returned(hold, command)
+    if returned != hold.units:
+        _give_back_part(draft, hold, returned)
+        return None
     give_back(draft, hold)
     tell_of(draft, events.HOLD_CANCELLED, replace(hold, status=ended, ended_at=draft.decided_at))
     return None
+
+
+def _give_back_part(draft: Draft, hold: Hold, returned: dict[str, int]) -> None:
+    """Give back some units of a hold, which goes on with the others; none: it has them no more, or never had."""
+    if not returned:
+        tell_unchanged(draft, hold)
+        return
+    give_back(draft, hold, returned)
+    left = _beyond(hold.units, returned)
+    tell_of(draft, events.HOLD_CHANGED, replace(hold, quantity=sum(left.values()), units=left))
 
 
 def extend(draft: Draft, ask: Ask, command: commands.Extend) -> No | None:
@@ -114,12 +142,12 @@ def extend(draft: Draft, ask: Ask, command: commands.Extend) -> No | None:
     return None
 
 
-def change(draft: Draft, kind: Kind, ask: Ask, command: commands.ChangeHold) -> No | None:
+def change(draft: Draft, ask: Ask, command: commands.ChangeHold) -> No | None:
     """Change what a hold claims, in place, all or nothing; limits are asked of what is taken in addition only."""
     hold = find(draft, ask, command, Happening.CHANGE)
     if isinstance(hold, No):
         return hold
-    wanted = kind.changed_claims(hold, command)
+    wanted = draft.kind.changed_claims(hold, command)
     quantity = sum(wanted.values())
     if quantity == hold.quantity and (not hold.units or wanted == hold.units):
         tell_unchanged(draft, hold)
@@ -141,7 +169,7 @@ def _grow(draft: Draft, hold: Hold, wanted: dict[str, int], quantity: int) -> No
         no = _not_now(draft, settings) or _too_many_units(settings, quantity, hold.unit_price)
         if no is not None:
             return no
-    return take(draft, more) if hold.units else None
+    return (_unknown(draft, settings, more) or take(draft, more)) if hold.units else None
 
 
 def _beyond(units: dict[str, int], others: dict[str, int]) -> dict[str, int]:
@@ -158,7 +186,8 @@ def find(
     hold = draft.hold(command.hold_id)
     if hold is None:
         return _never_placed(draft, ask, command.hold_id)
-    if not is_entitled(ask, hold.account, hold.token_hash, command.token_hash):
+    account = None if draft.kind.needs_token else hold.account
+    if not is_entitled(ask, account, hold.token_hash, command.token_hash):
         return _no_hold(command.hold_id)
     if made_firm_by_orders:
         return No("needs_order", "place an order with the hold: it becomes firm when the order is paid")
@@ -179,8 +208,8 @@ def _no_hold(hold_id: str) -> No:
     return No("hold_not_found", f"there is no hold {hold_id}, or it is not yours")
 
 
-def is_entitled(ask: Ask, account: str, token_hash: str | None, shown: str | None) -> bool:
-    """Tell whether a hold or an order is the caller's: by its account, or because he shows its token."""
+def is_entitled(ask: Ask, account: str | None, token_hash: str | None, shown: str | None) -> bool:
+    """Tell whether a hold or an order is the caller's: by its account (None: no account will do), or by its token."""
     return account == ask.account or (shown is not None and shown == token_hash)
 
 

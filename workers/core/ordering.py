@@ -9,7 +9,6 @@ from topics.identifiers import order_id_of
 from topics.orders import EndedBy, OrderStatus
 from workers.core import holding
 from workers.core.ending import end
-from workers.core.kinds import Kind
 from workers.core.lifecycle import NEXT, Happening
 from workers.core.order_lifecycle import NEXT_OF_ORDER, OrderHappening
 from workers.core.paying import settle
@@ -19,7 +18,7 @@ from workers.core.telling_of_orders import tell_order, tell_order_unchanged
 from workers.core.units import take
 
 
-def place(draft: Draft, kind: Kind, ask: Ask, command: commands.PlaceOrder) -> No | None:
+def place(draft: Draft, ask: Ask, command: commands.PlaceOrder) -> No | None:
     """Place an order on a live hold, at the hold's price; the hold is used up, its units stay held.
 
     A hold that has not claimed its units yet takes them now, or lives on. Payments that came before are settled at once.
@@ -27,7 +26,7 @@ def place(draft: Draft, kind: Kind, ask: Ask, command: commands.PlaceOrder) -> N
     hold = holding.find(draft, ask, command, Happening.ORDER)
     if isinstance(hold, No):
         return hold
-    units = hold.units or kind.claims_of(hold)
+    units = hold.units or draft.kind.claims_of(hold)
     no = None if hold.units else take(draft, units)
     if no is not None:
         return no

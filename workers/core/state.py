@@ -7,18 +7,41 @@ from bisect import insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import Enum
 
-from schema.rows import Hold, Order, Payment, PaymentEvent, PaymentKey, Pool, Resource, ResourceKey
+from schema.rows import (
+    Hold,
+    Holding,
+    HoldingUpdate,
+    Order,
+    Payment,
+    PaymentEvent,
+    PaymentKey,
+    Pool,
+    Resource,
+    ResourceKey,
+)
 from topics.events import EventData, HoldView
 from topics.orders import OrderStatus
 from topics.resources import Counters, HoldStatus
+from workers.core.kinds import Kind
+
+
+class Move(Enum):
+    """What a hold does to a pool: holds it, makes it firm, gives it back while held, gives it back when firm."""
+
+    HELD = "held"
+    TAKEN = "taken"
+    RELEASED = "released"
+    RETURNED = "returned"
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
     """An event to be: its type and data. `answers` marks the one that is the outcome of the request.
 
-    `id` is there where it derives from what the event is about; else it derives from the request.
+    `id` is there where it derives from what the event is about; else it derives from the request. With `pools` it stands for
+    one event of each of these, whose versions begin with `version`.
     """
 
     type: str
@@ -26,6 +49,7 @@ class Fact:
     answers: bool
     data: EventData
     id: str | None = None
+    pools: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +62,7 @@ class Decision:
     orders: dict[str, Order]
     payments: dict[PaymentKey, Payment]
     payment_events: tuple[PaymentEvent, ...]
+    holdings: tuple[Holding | HoldingUpdate, ...]
     facts: tuple[Fact, ...]
     reason: str | None
 
@@ -51,6 +76,8 @@ _Name = tuple[int, str] | tuple[int, str, str, str]
 @dataclass(slots=True)
 class State:
     """A resource (None: there is none yet), its pools by name, the holds and orders that may matter, live holds by buyer.
+
+    Of the pools those that the commands need.
 
     `payments` has all payments of these orders, and of orders that have not come yet, by the order's id.
     `refused` has account and reason of holds that were asked for and refused, by the id they would have had.
@@ -141,10 +168,11 @@ class Draft:
     """A decision in the making: reads through to the state, keeps what changes to itself."""
 
     def __init__(
-        self, state: State, arrived_at: datetime, decided_at: datetime, client_reference: str | None = None
+        self, state: State, kind: Kind, arrived_at: datetime, decided_at: datetime, client_reference: str | None = None
     ) -> None:
         """Begin with the state as it is; both times are those of the decision, the reference is its client's."""
         self.state = state
+        self.kind = kind
         self.arrived_at = arrived_at
         self.decided_at = decided_at
         self.client_reference = client_reference
@@ -155,11 +183,22 @@ class Draft:
         self.payments: dict[PaymentKey, Payment] = {}
         self.payment_events: list[PaymentEvent] = []
         self.facts: list[Fact] = []
+        self.moves: list[tuple[str, Move]] = []
+        self.holdings: list[Holding | HoldingUpdate] = []
         self._live_of: dict[str, int] = {}
 
     def pool(self, name: str) -> Pool | None:
         """Return the pool as this draft has it."""
         return self.pools.get(name) or self.state.pools.get(name)
+
+    def is_free(self, name: str) -> bool:
+        """Tell whether a unit of the pool is free."""
+        return self.free(name) > 0
+
+    def free(self, name: str) -> int:
+        """Return the units of the pool that a new claim could take; none of a pool that is not there."""
+        pool = self.pool(name)
+        return 0 if pool is None else remaining(pool)
 
     def hold(self, hold_id: str) -> Hold | None:
         """Return the hold as this draft has it."""
@@ -208,6 +247,10 @@ class Draft:
         self.pools[name] = pool
         self.resource = replace(self.resource, counters=counters)
 
+    def move(self, names: Iterable[str], how: Move) -> None:
+        """Note what happens to pools; `telling.tell_moves` tells of those that are told alone."""
+        self.moves += [(name, how) for name in names if self.kind.told_alone(name) is not None]
+
     def put_hold(self, hold: Hold) -> None:
         """Create or change a hold."""
         before = self.hold(hold.hold_id)
@@ -224,16 +267,19 @@ class Draft:
         """Create or change a payment."""
         self.payments[payment.key] = payment
 
-    def next_version(self) -> int:
-        """Give the resource its next version: each event that changes it has one of its own."""
+    def next_version(self, events: int = 1) -> int:
+        """Give the resource its next version: each event that changes it has one of its own. Return the last of so many."""
         if self.resource is None:
             message = "a version cannot be given before its resource exists"
             raise AssertionError(message)
-        self.resource = replace(self.resource, version=self.resource.version + 1)
+        self.resource = replace(self.resource, version=self.resource.version + events)
         return self.resource.version
 
     def decision(self, reason: str | None) -> Decision:
         """Return what was drafted; even a refusal moves the resource's last arrival on."""
+        if self.moves:
+            message = f"nobody was told of {self.moves}"
+            raise AssertionError(message)
         resource = self.resource
         if resource is not None:
             resource = replace(resource, last_arrived_at=self.arrived_at)
@@ -244,6 +290,7 @@ class Draft:
             orders=self.orders,
             payments=self.payments,
             payment_events=tuple(self.payment_events),
+            holdings=tuple(self.holdings),
             facts=tuple(self.facts),
             reason=reason,
         )

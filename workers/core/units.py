@@ -1,12 +1,14 @@
 """Move units between free, held and taken. Taking is all or nothing; giving back always succeeds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from schema.rows import Hold, Pool
 from topics.resources import HoldStatus
-from workers.core.state import Draft, remaining
+from workers.core.state import Draft, Move
 from workers.core.telling import No
+
+_NAMES_SHOWN = 10
 
 
 def told(units: int) -> str:
@@ -22,16 +24,24 @@ def take(draft: Draft, units_by_pool: Mapping[str, int]) -> No | None:
     for name, units in units_by_pool.items():
         pool = _existing(draft, name)
         draft.put_pool(name, replace(pool, held=pool.held + units))
+    draft.move(units_by_pool, Move.HELD)
     return None
 
 
 def lack(draft: Draft, units_by_pool: Mapping[str, int]) -> No | None:
     """Say which units are not free; None if all are."""
-    for name, units in units_by_pool.items():
-        free = remaining(_existing(draft, name))
-        if free < units:
-            return No("sold_out", f"{told(units)} asked for, {free} free")
-    return None
+    short = [name for name, units in units_by_pool.items() if draft.free(name) < units]
+    if not short:
+        return None
+    if draft.kind.names_pools:
+        return No("sold_out", f"not free: {listed(short)}", in_the_way=tuple(short))
+    return No("sold_out", f"{told(units_by_pool[short[0]])} asked for, {draft.free(short[0])} free")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Name them, the first few at least."""
+    shown = ", ".join(names[:_NAMES_SHOWN])
+    return shown if len(names) <= _NAMES_SHOWN else f"{shown} and {len(names) - _NAMES_SHOWN} more"
 
 
 def make_firm(draft: Draft, units_by_pool: Mapping[str, int]) -> None:
@@ -39,6 +49,7 @@ def make_firm(draft: Draft, units_by_pool: Mapping[str, int]) -> None:
     for name, units in units_by_pool.items():
         pool = _existing(draft, name)
         draft.put_pool(name, replace(pool, held=pool.held - units, taken=pool.taken + units))
+    draft.move(units_by_pool, Move.TAKEN)
 
 
 def give_back(draft: Draft, hold: Hold, units_by_pool: Mapping[str, int] | None = None) -> None:
@@ -56,6 +67,7 @@ def put_back(draft: Draft, units_by_pool: Mapping[str, int], *, firm: bool) -> N
         held, taken = (pool.held, pool.taken - units) if firm else (pool.held - units, pool.taken)
         ceiling = max(pool.capacity, min(pool.ceiling, held + taken))
         draft.put_pool(name, replace(pool, held=held, taken=taken, ceiling=ceiling))
+    draft.move(units_by_pool, Move.RETURNED if firm else Move.RELEASED)
 
 
 def _existing(draft: Draft, name: str) -> Pool:

@@ -1,10 +1,15 @@
 """What a kind is to the engine: a translation from its requests to pool claims, plus its own validation. One file a kind."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from schema.rows import Hold as HoldRow
-from topics.commands import ChangeHold, Command, DefineResource, Hold
-from topics.resources import Sale
+from topics.commands import Cancel, ChangeHold, Command, DefineResource, Hold
+from topics.resources import Sale, Settings
+from topics.seating import Plan
+
+IsFree = Callable[[str], bool]
+"""Tells of a pool of the resource whether a unit of it is free."""
 
 
 class Kind(Protocol):
@@ -22,6 +27,14 @@ class Kind(Protocol):
     def takes_orders(self) -> bool:
         """Whether its holds are made firm by orders that are paid, instead of being confirmed."""
 
+    @property
+    def needs_token(self) -> bool:
+        """Whether a hold is only for who shows its token, its owner too."""
+
+    @property
+    def names_pools(self) -> bool:
+        """Whether clients know its pools by their names, so that a refusal says which ones are in the way."""
+
     def fault_of(self, command: Command) -> str | None:
         """Say what makes the command none of this kind's, None if nothing does."""
 
@@ -31,11 +44,29 @@ class Kind(Protocol):
     def sale(self, command: DefineResource) -> Sale | None:
         """Return the terms of its orders that the definition asks for; None where no order is taken."""
 
-    def claims(self, command: Hold) -> dict[str, int]:
-        """Return the units of each pool that the hold asks for."""
+    def plan(self, command: DefineResource) -> Plan | None:
+        """Return how its units lie, where they have places; None where they have none."""
+
+    def told_alone(self, pool: str) -> str | None:
+        """Return as what each move of this pool is told by itself, `{word}.held` and so on; None if with its hold only."""
+
+    def pools_of(self, command: Command) -> frozenset[str] | None:
+        """Return the pools that the command may claim or define; None: any of them, so it must see them all."""
+
+    def quantity_of(self, command: Hold) -> int:
+        """Return how many units the hold asks for."""
+
+    def claims(self, command: Hold, settings: Settings, is_free: IsFree) -> dict[str, int] | None:
+        """Return the units of each pool that the hold asks for; None if the kind finds none that would do."""
 
     def claims_of(self, hold: HoldRow) -> dict[str, int]:
         """Return the units of each pool that a hold stands for which has claimed none yet."""
 
     def changed_claims(self, hold: HoldRow, command: ChangeHold) -> dict[str, int]:
         """Return the units of each pool that the hold is to have after the change."""
+
+    def returned(self, hold: HoldRow, command: Cancel) -> dict[str, int]:
+        """Return the units of each pool that the cancellation gives back."""
+
+    def unknown_of(self, claims: dict[str, int], settings: Settings) -> list[str]:
+        """Return those of the pools that the resource, as it is defined now, does not have."""

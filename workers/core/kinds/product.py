@@ -21,9 +21,9 @@ class Product(OnePool):
     def fault_of(self, command: Command) -> str | None:
         """Ask a definition for its capacity and its price."""
         if not isinstance(command, DefineResource):
-            return None
+            return self.fault_of_units(command)
         missing = [name for name in _NEEDED if getattr(command, name) is None]
-        return f"a product needs a {missing[0]}" if missing else None
+        return f"a product needs a {missing[0]}" if missing else self.fault_of_units(command)
 
     def sale(self, command: DefineResource) -> Sale:
         """Sell at that price."""

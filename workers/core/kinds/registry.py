@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from workers.core.kinds import Kind
 from workers.core.kinds.product import Product
+from workers.core.kinds.screening import Screening
 from workers.core.kinds.slot import Slot
 
-KINDS: Mapping[str, Kind] = {"slot": Slot(), "product": Product()}
+KINDS: Mapping[str, Kind] = {"slot": Slot(), "screening": Screening(), "product": Product()}

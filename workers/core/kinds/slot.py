@@ -19,11 +19,11 @@ class Slot(OnePool):
     def fault_of(self, command: Command) -> str | None:
         """Ask a definition for its capacity, and for nothing that a sale would need."""
         if not isinstance(command, DefineResource):
-            return None
+            return self.fault_of_units(command)
         if command.capacity is None:
             return "a slot needs a capacity"
         strange = [name for name in _NOT_OF_SLOTS if getattr(command, name) is not None]
-        return f"a slot has no {strange[0]}" if strange else None
+        return f"a slot has no {strange[0]}" if strange else self.fault_of_units(command)
 
     def sale(self, command: DefineResource) -> None:
         """Sell nothing: a hold is made firm by its confirmation."""
