@@ -19,6 +19,7 @@ from topics.partitions import partition_of
 
 _log = structlog.get_logger(__name__)
 _CLOSE_SECONDS = 5.0
+_RECORDS_BATCH_BYTES_MAX = 512 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,8 @@ class ResilientProducer:
             "linger_ms": linger_ms,
             "request_timeout_ms": self._retry.request_timeout_ms,
             "max_request_size": 5 * 1024 * 1024,
+            # aiokafka's default of 16 KiB would send the events of one batch of commands in several round trips.
+            "max_batch_size": _RECORDS_BATCH_BYTES_MAX,
         }
         self._producer: AIOKafkaProducer | None = None
         self._lock = asyncio.Lock()
