@@ -70,6 +70,7 @@ def _settings_of_tool() -> Settings:
 def _run_process(coroutine: Coroutine[None, None, None]) -> None:
     """Run a long-lived process on uvloop, and leave at once when it is done: no library's thread may hold us up."""
     code = 0
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # Faust's consumer has a loop of its own, on a thread
     try:
         uvloop.run(coroutine)
     except Exception as fault:  # noqa: BLE001 - whatever it is, say it and leave with a code of its own

@@ -13,6 +13,7 @@ import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
 from schema import queries
+from schema.one_statement import Part, in_one_statement
 from schema.rows import Hold, Pool, Request, Resource, ResourceKey
 from topics.resources import Counters, HoldStatus, Settings
 
@@ -142,83 +143,88 @@ class Transaction:
         return {(ResourceKey(row["kind"], row["resource_id"]), row["buyer"]): row["holds"] for row in rows}
 
     async def write(self, writes: Writes) -> None:
-        """Write what was decided; raises RacedError if it was decided on what is no longer so."""
-        await self._write_requests(writes.requests)
+        """Write what was decided, in one statement; raises RacedError if it was decided on what is no longer so."""
+        parts = [_requests(writes.requests)]
         if writes.resources:
-            await self._write_resources(writes.resources)
+            parts.append(_resources(writes.resources))
         if writes.pools:
-            await self._write_pools(writes.pools)
+            parts.append(_pools(writes.pools))
         if writes.holds:
-            await self._write_holds(writes.holds)
+            parts.append(_holds(writes.holds))
+        query, arguments = in_one_statement(parts)
+        counted = await self._connection.fetchrow(query, *arguments)
+        for part in parts:
+            if part.rows_wanted is not None and counted[part.name] != part.rows_wanted:
+                written = counted[part.name]
+                message = f"{part.rows_wanted - written} of {part.rows_wanted} {part.name} were changed by somebody else"
+                raise RacedError(message)
 
-    async def _write_requests(self, requests: Sequence[Request]) -> None:
-        columns = (
-            [request.request_id for request in requests],
-            [request.key.kind for request in requests],
-            [request.key.resource_id for request in requests],
-            [request.source for request in requests],
-            [request.claim_id for request in requests],
-            [request.owns_claim for request in requests],
-            [request.fingerprint for request in requests],
-            [request.command for request in requests],
-            [request.reason for request in requests],
-            [request.events for request in requests],
-            [request.arrived_at for request in requests],
-            [request.decided_at for request in requests],
-            [request.partition for request in requests],
-            [request.offset for request in requests],
-        )
-        written = await self._connection.fetch(queries.WRITE_REQUESTS, *columns)
-        if len(written) != len(requests):
-            message = f"{len(requests) - len(written)} of {len(requests)} requests were decided by somebody else"
-            raise RacedError(message)
 
-    async def _write_resources(self, writes: Sequence[ResourceWrite]) -> None:
-        columns = (
-            *_columns([write.key for write in writes]),
-            [write.resource.version for write in writes],
-            [_encode(write.resource.settings).decode() for write in writes],
-            [write.resource.counters.capacity for write in writes],
-            [write.resource.counters.held for write in writes],
-            [write.resource.counters.taken for write in writes],
-            [write.resource.counters.remaining for write in writes],
-            [write.resource.counters.oversubscribed_by for write in writes],
-            [write.resource.last_arrived_at for write in writes],
-            [write.expected_version for write in writes],
-        )
-        written = await self._connection.fetch(queries.WRITE_RESOURCES, *columns)
-        if len(written) != len(writes):
-            message = f"{len(writes) - len(written)} of {len(writes)} resources were changed by somebody else"
-            raise RacedError(message)
+def _requests(requests: Sequence[Request]) -> Part:
+    columns = (
+        [request.request_id for request in requests],
+        [request.key.kind for request in requests],
+        [request.key.resource_id for request in requests],
+        [request.source for request in requests],
+        [request.claim_id for request in requests],
+        [request.owns_claim for request in requests],
+        [request.fingerprint for request in requests],
+        [request.command for request in requests],
+        [request.reason for request in requests],
+        [request.events for request in requests],
+        [request.arrived_at for request in requests],
+        [request.decided_at for request in requests],
+        [request.partition for request in requests],
+        [request.offset for request in requests],
+    )
+    return Part("requests", queries.WRITE_REQUESTS, columns, rows_wanted=len(requests))
 
-    async def _write_pools(self, pools: Mapping[tuple[ResourceKey, str], Pool]) -> None:
-        await self._connection.execute(
-            queries.WRITE_POOLS,
-            *_columns([key for key, _ in pools]),
-            [name for _, name in pools],
-            [pool.capacity for pool in pools.values()],
-            [pool.held for pool in pools.values()],
-            [pool.taken for pool in pools.values()],
-            [pool.ceiling for pool in pools.values()],
-        )
 
-    async def _write_holds(self, holds: Sequence[tuple[ResourceKey, Hold]]) -> None:
-        await self._connection.execute(
-            queries.WRITE_HOLDS,
-            [hold.hold_id for _, hold in holds],
-            *_columns([key for key, _ in holds]),
-            [hold.account for _, hold in holds],
-            [hold.token_hash for _, hold in holds],
-            [hold.buyer for _, hold in holds],
-            [hold.client_reference for _, hold in holds],
-            [hold.status.value for _, hold in holds],
-            [hold.quantity for _, hold in holds],
-            [_encode(hold.units).decode() for _, hold in holds],
-            [hold.granted_at for _, hold in holds],
-            [hold.expires_at for _, hold in holds],
-            [hold.expires_latest_at for _, hold in holds],
-            [hold.ended_at for _, hold in holds],
-        )
+def _resources(writes: Sequence[ResourceWrite]) -> Part:
+    columns = (
+        *_columns([write.key for write in writes]),
+        [write.resource.version for write in writes],
+        [_encode(write.resource.settings).decode() for write in writes],
+        [write.resource.counters.capacity for write in writes],
+        [write.resource.counters.held for write in writes],
+        [write.resource.counters.taken for write in writes],
+        [write.resource.counters.remaining for write in writes],
+        [write.resource.counters.oversubscribed_by for write in writes],
+        [write.resource.last_arrived_at for write in writes],
+        [write.expected_version for write in writes],
+    )
+    return Part("resources", queries.WRITE_RESOURCES, columns, rows_wanted=len(writes))
+
+
+def _pools(pools: Mapping[tuple[ResourceKey, str], Pool]) -> Part:
+    columns = (
+        *_columns([key for key, _ in pools]),
+        [name for _, name in pools],
+        [pool.capacity for pool in pools.values()],
+        [pool.held for pool in pools.values()],
+        [pool.taken for pool in pools.values()],
+        [pool.ceiling for pool in pools.values()],
+    )
+    return Part("pools", queries.WRITE_POOLS, columns)
+
+
+def _holds(holds: Sequence[tuple[ResourceKey, Hold]]) -> Part:
+    columns = (
+        [hold.hold_id for _, hold in holds],
+        *_columns([key for key, _ in holds]),
+        [hold.account for _, hold in holds],
+        [hold.token_hash for _, hold in holds],
+        [hold.buyer for _, hold in holds],
+        [hold.client_reference for _, hold in holds],
+        [hold.status.value for _, hold in holds],
+        [hold.quantity for _, hold in holds],
+        [_encode(hold.units).decode() for _, hold in holds],
+        [hold.granted_at for _, hold in holds],
+        [hold.expires_at for _, hold in holds],
+        [hold.expires_latest_at for _, hold in holds],
+        [hold.ended_at for _, hold in holds],
+    )
+    return Part("holds", queries.WRITE_HOLDS, columns)
 
 
 class Store:
