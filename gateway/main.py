@@ -18,6 +18,7 @@ from gateway.cache import CacheBounds
 from gateway.callers import Callers
 from gateway.context import CONTEXT, Context, HttpLimits
 from gateway.event_reader import EventReader
+from gateway.grouping import Grouping
 from gateway.http_server import Runner
 from gateway.limiting import limit_writes
 from gateway.measuring import count_answers, measure
@@ -138,13 +139,13 @@ def _context(
     offsets = OffsetWatch(
         settings.kafka, f"{settings.topic_prefix}{settings.consumer_group}", settings.offset_poll_ms / 1000
     )
-    publisher = Publisher(producer, settings.kafka, offsets, catalogue, _bounds(settings))
+    grouping = Grouping(producer.send_all, gateway_key(secret))
+    publisher = Publisher(grouping, settings.kafka, offsets, catalogue, _bounds(settings))
     return Context(
         callers=Callers(settings.api_keys.get_secret_value(), _admin_key(settings)),
         submitter=Submitter(
             publisher=publisher,
             catalogue=catalogue,
-            signing_key=gateway_key(secret),
             secret=secret,
             waiters=waiters,
             reads=reads,

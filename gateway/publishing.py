@@ -11,10 +11,12 @@ import structlog
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
+from gateway.grouping import Grouping
 from gateway.offsets import OffsetsUnavailableError, OffsetWatch
 from gateway.shedding import Backlog, Breaker, Cause
 from topics.catalogue import KINDS, Catalogue
-from topics.producer import Acknowledgement, Record, ResilientProducer
+from topics.producer import Acknowledgement
+from topics.record import CommandEvent
 
 _log = structlog.get_logger(__name__)
 _PROBE_TIMEOUT_MS = 1_000
@@ -52,18 +54,18 @@ class Bounds:
 
 
 class Publisher:
-    """Publishes one record at a time for each request, as long as the log takes them."""
+    """Publishes the commands of requests, as long as the log takes them."""
 
     def __init__(
         self,
-        producer: ResilientProducer,
+        grouping: Grouping,
         bootstrap_servers: str,
         offsets: OffsetWatch,
         catalogue: Catalogue,
         bounds: Bounds,
     ) -> None:
         """Prepare; `watch_log` and `watch_backlog` run beside it."""
-        self._producer = producer
+        self._grouping = grouping
         self._bootstrap_servers = bootstrap_servers
         self._offsets = offsets
         self._places: Sequence[Place] = [
@@ -93,8 +95,8 @@ class Publisher:
         """Return how old the oldest backlog of all partitions is."""
         return self._backlog.oldest_seconds(time.monotonic())
 
-    async def publish(self, record: Record, place: Place, *, takes_units: bool) -> Acknowledgement:
-        """Return the acknowledgement of a record that belongs to this partition.
+    async def publish(self, event: CommandEvent, place: Place, *, takes_units: bool) -> Acknowledgement:
+        """Return the acknowledgement of a command's record that belongs to this partition.
 
         Raises NotTakenError, UnacknowledgedError.
         """
@@ -102,7 +104,7 @@ class Publisher:
         number = self._breaker.begin(time.monotonic())
         try:
             async with asyncio.timeout(self._bounds.publish_seconds):
-                (acknowledgement,) = await self._producer.send_all([record])
+                acknowledgement = await self._grouping.send(event)
         except TimeoutError as fault:
             self._breaker.give_up(number)
             self._look_for_life()
