@@ -8,7 +8,7 @@ from itertools import count, cycle
 
 import msgspec
 
-from firmhold.bench.http_client import Connection, connect, requests_of
+from firmhold.bench.http_client import connect, requests_of
 from firmhold.bench.loads import MakeRequest, UnexpectedAnswerError
 from firmhold.bench.samples import Samples
 
@@ -71,8 +71,3 @@ async def verify(contender: Contender, samples: Samples) -> None:
             f"{contender.name}: {len(samples.bodies)} answers, {len(set(ids))} different holds, {found} in the store"
         )
 
-
-def close_all(connections: Sequence[Connection]) -> None:
-    """End connections."""
-    for connection in connections:
-        connection.close()

@@ -5,7 +5,7 @@ It shares the processors with what it measures, and aiohttp's client costs more 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 from urllib.parse import urlsplit
@@ -102,3 +102,9 @@ def requests_of(url: str, method: str, headers: Mapping[str, str]) -> Callable[[
         return f"{method} {path} HTTP/1.1\r\n{fixed}{lines}{length}\r\n".encode() + body
 
     return request
+
+
+def close_all(connections: Sequence[Connection]) -> None:
+    """End connections."""
+    for connection in connections:
+        connection.close()

@@ -168,7 +168,7 @@ def compile_lock(checkout: Path) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     run([sys.executable, "-m", "venv", str(apart)], log, "python3 could not create .local/uv.")
     run([str(apart / "bin/python"), "-m", "pip", "install", "-q", UV], log, "pip could not install uv.")
-    options = "--quiet --upgrade --universal --python-version 3.11 --generate-hashes --group dev"
+    options = "--quiet --upgrade --universal --python-version 3.11 --generate-hashes --group dev --extra bench"
     nameless = ["--no-emit-index-url", "--no-emit-find-links", "--custom-compile-command", "make lock"]
     os.chdir(checkout)
     run(
