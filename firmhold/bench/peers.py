@@ -3,7 +3,7 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from firmhold.settings import Settings
 CHECKOUT = Path(__file__).parents[2]
 POOL_SIZES = (4, 8, 16, 32)
 REDIS_CONNECTIONS = 32
-READY_SECONDS = 30.0
+READY_SECONDS = 90.0  # ten interpreters start at once
 STOP_SECONDS = 10.0
 SCHEMA = "bench_peers"
 REDIS_KEYS = "bench-peers:*"
@@ -63,40 +63,59 @@ async def started_peers(settings: Settings) -> AsyncIterator[Peers]:
         async def nowhere(ids: Sequence[str]) -> int:
             return len(ids)
 
-        async def start(name: str, program: str, found: Found, *options: str) -> Contender:
-            return Contender(name, await opened.enter_async_context(_process(program, *options)), found)
+        def start(name: str, program: str, found: Found, *options: str) -> _Peer:
+            peer = _Peer(Contender(name, f"http://{LOOPBACK}:{next(ports)}", found), program, options)
+            opened.push_async_callback(peer.stop)
+            return peer
 
-        of_postgres = ("--postgres", postgres)
-        of_redis = ("--redis", redis_url)
+        ports = _free_ports()
+        of_postgres, of_redis = ("--postgres", postgres), ("--redis", redis_url)
         row_locks, redis_locks = [], []
         for size in POOL_SIZES:
             options = (*of_postgres, "--connections", str(size))
-            row_locks.append(await start(f"{ROW_LOCK}, pool {size}", "row_lock", in_postgres, *options))
+            row_locks.append(start(f"{ROW_LOCK}, pool {size}", "row_lock", in_postgres, *options))
             name = f"{REDIS_LOCK}, pool {size}"
-            redis_locks.append(await start(name, "redis_lock", in_postgres, *options, *of_redis))
+            redis_locks.append(start(name, "redis_lock", in_postgres, *options, *of_redis))
         options = (*of_redis, "--connections", str(REDIS_CONNECTIONS))
-        script = await start(REDIS_SCRIPT, "redis_script", in_redis, *options)
-        constant = await start(CONSTANT, "constant", nowhere)
-        yield Peers([script], [row_locks, redis_locks], constant)
+        script = start(REDIS_SCRIPT, "redis_script", in_redis, *options)
+        constant = start(CONSTANT, "constant", nowhere)
+        await asyncio.gather(*(peer.ready() for peer in (*row_locks, *redis_locks, script, constant)))
+        sized = [[peer.contender for peer in peers] for peers in (row_locks, redis_locks)]
+        yield Peers([script.contender], sized, constant.contender)
 
 
-@asynccontextmanager
-async def _process(program: str, *options: str) -> AsyncIterator[str]:
-    """Run a program of bench/peers until the block ends; gives its URL."""
-    port = next_free(_FIRST_PORT)
-    command = [sys.executable, "-m", f"bench.peers.{program}", "--port", str(port), *options]
-    process = subprocess.Popen(command, cwd=CHECKOUT, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)  # noqa: ASYNC220, S603 - our own, once
-    try:
-        url = f"http://{LOOPBACK}:{port}"
-        await _ready(process, url)
-        yield url
-    finally:
-        process.terminate()
+def _free_ports() -> Iterator[int]:
+    port = _FIRST_PORT
+    while True:
+        port = next_free(port + 1)
+        yield port
+
+
+class _Peer:
+    """A program of bench/peers, run as a process."""
+
+    def __init__(self, contender: Contender, program: str, options: Sequence[str]) -> None:
+        self.contender = contender
+        port = contender.url.rpartition(":")[2]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", f"bench.peers.{program}", "--port", port, *options],
+            cwd=CHECKOUT,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+        )
+
+    async def ready(self) -> None:
+        """Return when it answers."""
+        await _ready(self._process, self.contender.url)
+
+    async def stop(self) -> None:
+        """End it."""
+        self._process.terminate()
         try:
-            await asyncio.to_thread(process.wait, STOP_SECONDS)
+            await asyncio.to_thread(self._process.wait, STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            self._process.kill()
+            self._process.wait()
 
 
 async def _ready(process: "subprocess.Popen[bytes]", url: str) -> None:

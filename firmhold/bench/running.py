@@ -103,7 +103,7 @@ async def _best(cases: Sequence[Case], advance: Callable[[], None]) -> Case:
     """Return the fastest variant, each measured once for a moment."""
     rates: list[float] = []
     for case in cases:
-        await case.measure(WARM_UP_SECONDS / 4)
+        await case.measure(WARM_UP_SECONDS)
         rates.append((await case.measure(CHOICE_SECONDS)).per_second)
         advance()
     return cases[rates.index(max(rates))]

@@ -35,7 +35,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def figures_of(latencies_seconds: Sequence[float], seconds: float) -> Figures:
-    """Return rate and percentiles (nearest rank). There must be at least one latency."""
+    """Return rate and percentiles (nearest rank); zeros if nothing was answered."""
     ordered = sorted(latencies_seconds)
     p50, p99, p999 = (1000 * _percentile(ordered, percent) for percent in PERCENTILES)
     return Figures(
@@ -49,6 +49,8 @@ def figures_of(latencies_seconds: Sequence[float], seconds: float) -> Figures:
 
 
 def _percentile(ordered: Sequence[float], percent: float) -> float:
+    if not ordered:
+        return 0.0
     rank = -(-len(ordered) * percent // 100)
     return ordered[max(0, min(len(ordered) - 1, int(rank) - 1))]
 
