@@ -86,10 +86,9 @@ class Grouping:
 
     async def _send_group(self, group: Sequence[_Waiting]) -> None:
         events = [one.event for one in group]
-        if len(events) == 1:
-            record = record_of(events[0], self._signing_key)
-        else:
-            record = batch_record(events, self._signing_key)
+        record = (
+            record_of(events[0], self._signing_key) if len(events) == 1 else batch_record(events, self._signing_key)
+        )
         try:
             (acknowledgement,) = await self._send_all([record])
         except Exception as fault:  # noqa: BLE001 - whoever waits for the record is told

@@ -22,21 +22,28 @@ class Part:
 
 
 def in_one_statement(parts: Sequence[Part]) -> tuple[str, list[Any]]:
-    """Return a statement that runs all parts, with its arguments; its one row has the count of each that must be counted.
+    """Return a statement that runs all parts, and its arguments; its one row counts the parts that have `rows_wanted`.
+
+    At least one part must have it.
 
     The parts run in their order: counting asks for them one after the other, and Postgres runs the uncounted ones last.
     """
     arguments: list[Any] = []
     texts: list[str] = []
     for part in parts:
-        before = len(arguments)
-        shifted = _PARAMETER.sub(lambda found, before=before: f"${int(found[1]) + before}", _without_comments(part.query))  # type: ignore[misc]
-        texts.append(f"{part.name}_written as (\n{shifted}\n)")
+        texts.append(f"{part.name}_written as (\n{_shifted(part.query, len(arguments))}\n)")
         arguments += part.arguments
-    counted = ", ".join(
-        f"(select count(*) from {part.name}_written) as {part.name}" for part in parts if part.rows_wanted is not None
-    )
-    return f"with {', '.join(texts)}\nselect {counted or 'null'}", arguments
+    counts = [
+        f"(select count(*) from {part.name}_written) as {part.name}"  # noqa: S608 - names are ours
+        for part in parts
+        if part.rows_wanted is not None
+    ]
+    return f"with {', '.join(texts)}\nselect {', '.join(counts)}", arguments
+
+
+def _shifted(query: str, count: int) -> str:
+    """Return a query with its parameters numbered behind so many others."""
+    return _PARAMETER.sub(lambda found: f"${int(found[1]) + count}", _without_comments(query))
 
 
 def _without_comments(query: str) -> str:

@@ -152,11 +152,13 @@ class Transaction:
         if writes.holds:
             parts.append(_holds(writes.holds))
         query, arguments = in_one_statement(parts)
-        counted = await self._connection.fetchrow(query, *arguments)
+        (counted,) = await self._connection.fetch(query, *arguments)
         for part in parts:
             if part.rows_wanted is not None and counted[part.name] != part.rows_wanted:
                 written = counted[part.name]
-                message = f"{part.rows_wanted - written} of {part.rows_wanted} {part.name} were changed by somebody else"
+                message = (
+                    f"{part.rows_wanted - written} of {part.rows_wanted} {part.name} were changed by somebody else"
+                )
                 raise RacedError(message)
 
 

@@ -131,9 +131,7 @@ class ResilientProducer:
         )
         sent.append(_Sent(future, [0]))
 
-    async def _send_together(
-        self, producer: AIOKafkaProducer, records: Sequence[Record], sent: "list[_Sent]"
-    ) -> None:
+    async def _send_together(self, producer: AIOKafkaProducer, records: Sequence[Record], sent: "list[_Sent]") -> None:
         """Send records as few batches of our own making: that costs a tenth of sending each by itself."""
         batches: list[tuple[str, int, Any, list[int]]] = []
         newest: dict[tuple[str, int], int] = {}

@@ -29,7 +29,7 @@ async def hold(request: web.Request) -> web.Response:
     quantity = read_hold(await request.read()).quantity
     redis, name, owner = request.app[REDIS], f"bench-peers:lock:{slot_id}", uuid.uuid4().hex
     async with request.app[QUEUES][slot_id]:
-        while not await redis.set(name, owner, nx=True, px=LOCK_MS):
+        while not await redis.set(name, owner, nx=True, px=LOCK_MS):  # noqa: ASYNC110 - Redis has no event for it
             await asyncio.sleep(PAUSE_SECONDS)
         try:
             body, is_new = await take(request.app[POOL], slot_id, key, quantity)

@@ -15,9 +15,7 @@ from firmhold.settings import Settings
 ALL = tuple(SCENARIOS)
 
 
-def bench_stack(
-    settings: Settings, plan: Plan, report: Path | None, console: Console
-) -> bool:
+def bench_stack(settings: Settings, plan: Plan, report: Path | None, console: Console) -> bool:
     """Measure, show, write the report; return whether every target that was measured is met."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
@@ -48,4 +46,3 @@ def scenarios_of(names: list[str]) -> list[str]:
         if name not in SCENARIOS:
             raise typer.BadParameter(f"{name!r} is none of {', '.join(ALL)}", param_hint="--scenario")
     return names or list(ALL)
-

@@ -70,4 +70,3 @@ async def verify(contender: Contender, samples: Samples) -> None:
         raise MissingHoldsError(
             f"{contender.name}: {len(samples.bodies)} answers, {len(set(ids))} different holds, {found} in the store"
         )
-

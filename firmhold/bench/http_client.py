@@ -87,7 +87,7 @@ async def connect(url: str, count: int) -> list[Connection]:
     made: list[Connection] = []
     async with asyncio.timeout(_TIMEOUT_SECONDS):
         for _ in range(count):
-            _, connection = await loop.create_connection(Connection, parts.hostname, parts.port or 80)
+            _, connection = await loop.create_connection(Connection, parts.hostname or "", parts.port or 80)
             made.append(connection)
     return made
 

@@ -97,7 +97,7 @@ class _Peer:
     def __init__(self, contender: Contender, program: str, options: Sequence[str]) -> None:
         self.contender = contender
         port = contender.url.rpartition(":")[2]
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-m", f"bench.peers.{program}", "--port", port, *options],
             cwd=CHECKOUT,
             stderr=subprocess.PIPE,

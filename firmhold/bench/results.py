@@ -84,13 +84,15 @@ class Results(msgspec.Struct, kw_only=True):
         def ratio(text: str, mine: Row | None, theirs: Row | None, wanted: float) -> None:
             if mine is not None and theirs is not None:
                 measured = mine.ratio_to(theirs)
-                found.append(Target(text=text, measured=measured, wanted=wanted, is_least=True, unit="×"))
+                found.append(Target(text=text, measured=measured, wanted=wanted, is_least=True, unit="x"))
 
         hot = "holds on one hot slot"
         for clients, wanted in ((64, 3.0), (256, 4.0)):
             text = f"hot slot, {clients} clients, against the row lock"
             ratio(text, self.row(hot, clients, FIRMHOLD), self.row(hot, clients, ROW_LOCK), wanted)
-        kafka = next((row for row in self.rows if "straight to Kafka" in row.scenario and row.contender == FIRMHOLD), None)
+        kafka = next(
+            (row for row in self.rows if "straight to Kafka" in row.scenario and row.contender == FIRMHOLD), None
+        )
         locks = [row for clients in (1, 64, 256) if (row := self.row(hot, clients, ROW_LOCK)) is not None]
         ratio("straight from Kafka, against the row lock at its best", kafka, max(locks, key=_rate, default=None), 5.0)
         lone = self.row(hot, 1, FIRMHOLD)
@@ -117,7 +119,7 @@ class Results(msgspec.Struct, kw_only=True):
             measured=memory.growth,
             wanted=1.1,
             is_least=False,
-            unit="×",
+            unit="x",
         )
         return [most, grown]
 

@@ -83,9 +83,7 @@ async def _measure(group: Group, plan: Plan, progress: Progress) -> list[Row]:
     task = progress.add_task(title, total=choosing + (len(group.cases) + len(group.choices)) * rounds)
     chosen = [await _best(cases, lambda: progress.advance(task)) for cases in group.choices]
     cases = [*group.cases, *chosen]
-    rows = [
-        Row(scenario=group.scenario, clients=group.clients, contender=case.contender, rounds=[]) for case in cases
-    ]
+    rows = [Row(scenario=group.scenario, clients=group.clients, contender=case.contender, rounds=[]) for case in cases]
     for case in group.cases:
         if case.warm_up:
             await case.measure(WARM_UP_SECONDS)
@@ -94,7 +92,9 @@ async def _measure(group: Group, plan: Plan, progress: Progress) -> list[Row]:
         for place in [*range(turn, len(cases)), *range(turn)]:
             figures = await cases[place].measure(plan.seconds)
             rows[place].rounds.append(figures)
-            progress.update(task, advance=1, description=f"{title}: {cases[place].contender} {figures.per_second:,.0f}/s")
+            progress.update(
+                task, advance=1, description=f"{title}: {cases[place].contender} {figures.per_second:,.0f}/s"
+            )
     progress.update(task, description=title)
     return rows
 

@@ -25,7 +25,7 @@ def _line(results: Results, row: Row) -> tuple[str, ...]:
         f"{row.per_second:,.0f}",
         f"{least:,.0f} to {most:,.0f}",
         *(f"{latency:,.1f}" if latency else "" for latency in latencies),
-        f"{firmhold.ratio_to(row):.2f} ×" if firmhold is not None else "",
+        f"{firmhold.ratio_to(row):.2f} x" if firmhold is not None else "",
     )
 
 

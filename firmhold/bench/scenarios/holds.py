@@ -17,13 +17,13 @@ Made = Callable[[Contender], tuple[Sequence[Connection], MakeRequest]]
 
 
 async def on_one_hot_slot(bench: Bench) -> AsyncIterator[Group]:
-    """Everybody wants the same slot, which has room for all."""
+    """Let everybody want the same slot, which has room for all."""
     async for group in _holds(bench, "holds on one hot slot", 1):
         yield group
 
 
 async def on_a_thousand_slots(bench: Bench) -> AsyncIterator[Group]:
-    """The same on a thousand slots in turn."""
+    """Let everybody take a thousand slots in turn."""
     async for group in _holds(bench, "holds on 1,000 slots", 1000):
         yield group
 
@@ -115,5 +115,3 @@ def _refused(contender: Contender, made: Made) -> Case:
         return figures_of(samples.latencies, samples.seconds)
 
     return Case(contender.name, measure)
-
-

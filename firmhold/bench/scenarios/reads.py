@@ -36,9 +36,7 @@ def _reads(bench: Bench, contender: Contender, slot: str) -> Case:
         try:
             samples, written = await asyncio.gather(
                 closed_loop(readers, lambda: read, seconds=seconds, status=HTTPStatus.OK),
-                open_loop(
-                    writers, hold, per_second=WRITES_PER_SECOND, seconds=seconds, status=HTTPStatus.CREATED
-                ),
+                open_loop(writers, hold, per_second=WRITES_PER_SECOND, seconds=seconds, status=HTTPStatus.CREATED),
             )
         finally:
             close_all([*readers, *writers])
