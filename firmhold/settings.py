@@ -110,8 +110,16 @@ class Settings(BaseSettings):
 
     expiries_max: Annotated[
         PositiveInt,
-        Field(description="Holds that one transaction expires at most; the sweeper comes again for the rest"),
+        Field(
+            description="Holds that one transaction expires at most; more are expired in several, one after the other"
+        ),
     ] = 5_000
+    parked_payment_seconds: Annotated[
+        PositiveInt,
+        Field(
+            description="How long a payment waits for an order that has not come, before its money is to be given back"
+        ),
+    ] = 900
     sweep_seconds: Annotated[
         float, Field(ge=0, description="Pause between two looks for holds whose time is over; 0 turns the sweeper off")
     ] = 1.0
@@ -151,6 +159,9 @@ class Settings(BaseSettings):
     cache_slots_seconds: Annotated[
         PositiveInt, Field(description="How long the availability of slots is served from the cache")
     ] = 10
+    cache_products_seconds: Annotated[
+        PositiveInt, Field(description="How long products with their stock are served from the cache")
+    ] = 120
     cache_stale_seconds: Annotated[
         int, Field(ge=0, description="How long after that it may be served if it cannot be read anew in time")
     ] = 60

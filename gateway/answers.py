@@ -2,22 +2,35 @@
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from aiohttp import web
+
 from gateway.problems import KINDS, Problems
+from schema.money import payment_view
+from schema.reads import ResourceReading
+from schema.rows import Payment
 from topics import events
-from topics.events import HoldChanged, HoldView, RequestRefused, ResourceDefined
+from topics.events import HoldChanged, HoldView, OrderChanged, PaymentRecorded, RequestRefused, ResourceDefined
 from topics.identifiers import REQUEST, RoutedId, parse, request_id_of
+from topics.orders import OrderView, PaymentView
 from topics.resources import Counters, Settings
+
+Style = Callable[[dict[str, Any]], dict[str, Any]]
+"""How a call shows what `GET` shows in full."""
 
 _OK = 200
 _CREATED = 201
 
 
 class KindOfAnswers(Protocol):
-    """How one kind shows its holds and resources."""
+    """How one kind shows its holds and resources, and whether its holds become orders."""
+
+    @property
+    def takes_orders(self) -> bool:
+        """Tell whether its holds are made firm by orders that are paid."""
 
     def hold_members(self, resource_id: str, hold: HoldView) -> dict[str, Any]:
         """Return the members of a hold that are this kind's own."""
@@ -27,6 +40,9 @@ class KindOfAnswers(Protocol):
 
     def resource_path(self, resource_id: str) -> str:
         """Return where the resource is."""
+
+    def availability(self, resource_id: str, reading: ResourceReading) -> dict[str, Any]:
+        """Return what is free of a resource, as lists and the cache have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +92,10 @@ class Answers:
                 return Rendered(_OK, body | _request_reference(reference), client_reference=reference)
             case ResourceDefined():
                 return self._definition(place, decoded)
+            case OrderChanged():
+                return self._order(place, decoded, is_new=event_type == events.ORDER_PLACED)
+            case PaymentRecorded():
+                return self._payment(decoded)
             case _:
                 message = f"{event_type} does not answer a request"
                 raise AssertionError(message)
@@ -83,7 +103,11 @@ class Answers:
     def _refusal(self, request_id: str, refused: RequestRefused) -> Rendered:
         kind = KINDS[refused.reason]
         reference = refused.client_reference
-        more = {"request_id": request_id} | ({} if reference is None else {"client_reference": reference})
+        more: dict[str, Any] = {"request_id": request_id}
+        if reference is not None:
+            more["client_reference"] = reference
+        if isinstance(refused.order_id, str):
+            more |= {"order_id": refused.order_id, "links": {"order": _path_of_order(refused.order_id)}}
         body = self._problems.members(kind, refused.detail, f"/requests/{request_id}", **more)
         return Rendered(kind.status, body, is_refusal=True, client_reference=reference)
 
@@ -105,8 +129,59 @@ class Answers:
                 "self": f"/holds/{view.id}",
                 "request": f"/requests/{request_id}",
                 place.kind: kind.resource_path(place.resource_id),
+            }
+            | ({} if view.order_id is None else {"order": _path_of_order(view.order_id)}),
+        }
+
+    def knows(self, kind: str) -> bool:
+        """Tell whether there is a kind of that name here."""
+        return kind in self._kinds
+
+    def takes_orders(self, kind: str) -> bool:
+        """Tell whether holds of that kind become orders."""
+        return kind in self._kinds and self._kinds[kind].takes_orders
+
+    def order(self, place: RoutedId, view: OrderView, payments: Sequence[Payment] | None = None) -> dict[str, Any]:
+        """Return an order; with its payments, where they are given."""
+        kind = self._kinds[place.kind]
+        shown = {} if payments is None else {"payments": [_payment_members(payment_view(it)) for it in payments]}
+        return {
+            "id": view.id,
+            "hold_id": view.hold_id,
+            f"{place.kind}_id": place.resource_id,
+            "qty": view.quantity,
+            "price": view.unit_price,
+            "amount": view.amount,
+            "currency": view.currency,
+            "status": view.status.value,
+            "ended_by": None if view.ended_by is None else view.ended_by.value,
+            "payment_due_at": view.payment_due_at,
+            "created_at": view.placed_at,
+            "updated_at": view.updated_at,
+            "counted": view.counted,
+            "overpaid_by": view.overpaid_by,
+            "refund_due": view.refund_due,
+            "client_reference": view.client_reference,
+            **shown,
+            "links": {
+                "self": _path_of_order(view.id),
+                "hold": f"/holds/{view.hold_id}",
+                place.kind: kind.resource_path(place.resource_id),
             },
         }
+
+    def _order(self, place: RoutedId, changed: OrderChanged, *, is_new: bool) -> Rendered:
+        body, reference = self.order(place, changed.order), changed.client_reference
+        if is_new:
+            return Rendered(_CREATED, body, {"Location": body["links"]["self"]}, client_reference=reference)
+        return Rendered(_OK, body | _request_reference(reference), client_reference=reference)
+
+    def _payment(self, recorded: PaymentRecorded) -> Rendered:
+        body = {"order_id": recorded.payment.order_id, **_payment_members(recorded.payment)}
+        if recorded.effect is not None:
+            body["effect"] = recorded.effect.value
+        reference = recorded.client_reference
+        return Rendered(_OK, body | _request_reference(reference), client_reference=reference)
 
     def _definition(self, place: RoutedId, defined: ResourceDefined) -> Rendered:
         kind = self._kinds[place.kind]
@@ -128,6 +203,33 @@ class Answers:
 def _request_reference(reference: str | None) -> dict[str, Any]:
     """Return the client_reference of a request beside what it changed, which may have one of its own."""
     return {} if reference is None else {"request_reference": reference}
+
+
+def _path_of_order(order_id: str) -> str:
+    return f"/api/orders/{order_id}"
+
+
+def _payment_members(view: PaymentView) -> dict[str, Any]:
+    return {
+        "provider": view.provider,
+        "payment_id": view.payment_id,
+        "status": view.status.value,
+        "amount": view.amount,
+        "refunded_amount": view.refunded_amount,
+        "currency": view.currency,
+    }
+
+
+def picked(body: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Return these members of an answer, and the client_reference if there is one."""
+    reference = body["client_reference"]
+    return {name: body[name] for name in names} | ({} if reference is None else {"client_reference": reference})
+
+
+def token_shown(request: web.Request) -> str | None:
+    """Return the hash of the token that the caller shows; the token itself goes no further."""
+    token = request.headers.get("Hold-Token")
+    return None if token is None else token_hash(token)
 
 
 def routed(text: str, prefix: str) -> RoutedId:

@@ -2,8 +2,10 @@
 
 from urllib.parse import urlencode
 
+import msgspec
 from aiohttp import web
 
+from gateway.answers import etag
 from gateway.availability import Page
 from gateway.context import CONTEXT, Context, min_version
 from gateway.patience import within
@@ -27,6 +29,21 @@ async def availability_of(request: web.Request, kind: str) -> web.Response:
         headers["Link"] = f'<{request.path}?{query}>; rel="next"'
     reading = context.availability[kind].of(page.ids, version_least)
     return json_response(await within(context.limits.read_seconds, reading, "what is free"), headers=headers)
+
+
+async def free_of_one(request: web.Request, kind: str, resource_id: str) -> web.Response | None:
+    """Answer with one resource as the list has it; None if there is none."""
+    context = request.app[CONTEXT]
+    reading = context.availability[kind].of([resource_id], min_version(request))
+    found = await within(context.limits.read_seconds, reading, f"{kind} {resource_id}")
+    if not found:
+        return None
+    version = msgspec.json.decode(found[0], type=_Versioned).version
+    return json_response(found[0], headers={"ETag": etag(version), "Cache-Control": "no-store"})
+
+
+class _Versioned(msgspec.Struct):
+    version: int
 
 
 async def _page(request: web.Request, context: Context, kind: str) -> Page:

@@ -4,10 +4,12 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
 
 from aiohttp import web
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from gateway.problems import BODY_TOO_LARGE, INVALID, MALFORMED_JSON, Fault, ProblemError
-from topics.commands import MAX_SECONDS, MAX_UNITS
+from topics.commands import AMOUNT_MAX, MAX_SECONDS, MAX_UNITS, DefineResource
+from topics.identifiers import is_resource_id
+from topics.resources import ClaimAt
 
 _TEXT = r"^[^\x00-\x1f\x7f]*$"
 
@@ -20,9 +22,24 @@ def _to_utc(instant: datetime) -> datetime:
         raise ValueError(message) from fault
 
 
+def _as_text(value: object) -> object:
+    """Read an integer as its decimal text: a JSON producer's habit."""
+    return str(value) if type(value) is int else value
+
+
+def _resource_id(text: str) -> str:
+    if not is_resource_id(text):
+        message = "an id has 1 to 64 of A-Z a-z 0-9 . _ - and is not . or .."
+        raise ValueError(message)
+    return text
+
+
 Units = Annotated[int, Field(ge=1, le=MAX_UNITS)]
 Seconds = Annotated[int, Field(ge=1, le=MAX_SECONDS)]
 ClientReference = Annotated[str, Field(min_length=1, max_length=128, pattern=_TEXT)]
+Capacity = Annotated[int, Field(ge=0, le=MAX_UNITS)]
+Title = Annotated[str, Field(min_length=1, max_length=200, pattern=_TEXT)]
+ResourceId = Annotated[str, BeforeValidator(_as_text), AfterValidator(_resource_id)]
 Instant = Annotated[AwareDatetime, AfterValidator(_to_utc)]
 
 
@@ -42,6 +59,19 @@ class HoldBody(RequestBody):
     """Body of `POST /slots/{id}/hold`."""
 
     quantity: Units = 1
+
+
+class ProductHoldBody(RequestBody):
+    """Body of `POST /api/holds`."""
+
+    product_id: ResourceId
+    qty: Units
+
+
+class OrderBody(RequestBody):
+    """Body of `POST /api/orders`."""
+
+    hold_id: Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class ExtendBody(RequestBody):
@@ -67,13 +97,33 @@ class ResourceBody(RequestBody):
     closes_at: Instant | None = None
     units_per_hold: Units | None = None
     holds_per_buyer: Units | None = None
-    title: Annotated[str, Field(min_length=1, max_length=200, pattern=_TEXT)] | None = None
+    title: Title | None = None
+
+    def definition(self, resource_id: str, if_version: int | None) -> DefineResource:
+        """Return the command that defines a resource so."""
+        return DefineResource(resource_id=resource_id, if_version=if_version, **self._fields())
+
+    def _fields(self) -> dict[str, Any]:
+        return {**self.model_dump(exclude={"claim_at"}), "claim_at": ClaimAt(self.claim_at)}
 
 
 class SlotBody(ResourceBody):
     """Body of `PUT /slots/{id}`."""
 
-    capacity: Annotated[int, Field(ge=0, le=MAX_UNITS)]
+    capacity: Capacity
+
+
+class ProductBody(ResourceBody):
+    """Body of `PUT /api/products/{id}`. `stock` is all that is ever for sale, `price` that of one in minor units."""
+
+    stock: Capacity
+    price: Annotated[int, Field(ge=0, le=AMOUNT_MAX)]
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+    name: Title | None = None
+    payment_seconds: Seconds | None = None
+
+    def _fields(self) -> dict[str, Any]:
+        return {"capacity" if name == "stock" else name: value for name, value in super()._fields().items()}
 
 
 B = TypeVar("B", bound=Body)

@@ -6,9 +6,9 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.answers import Answers
+from gateway.answers import Answers, Style
 from gateway.availability import Availability
-from gateway.callers import Caller, Callers
+from gateway.callers import Caller, Callers, Scope
 from gateway.event_reader import EventReader
 from gateway.idempotency import key_of
 from gateway.offsets import OffsetWatch
@@ -58,6 +58,12 @@ class Context:
         """Return who calls."""
         return self.callers.caller(request.headers)
 
+    def holder(self, request: web.Request) -> Caller:
+        """Return who calls, who must be one that may hold."""
+        caller = self.caller(request)
+        caller.require(Scope.HOLD)
+        return caller
+
     def key(self, request: web.Request, *, required: bool) -> str:
         """Return the idempotency key."""
         lines = request.headers.getall("Idempotency-Key", [])
@@ -72,11 +78,18 @@ class Context:
         )
 
     async def give(
-        self, request: web.Request, kind: str, command: commands.Command, *, caller: Caller, key: str
+        self,
+        request: web.Request,
+        kind: str,
+        command: commands.Command,
+        *,
+        caller: Caller,
+        key: str,
+        style: Style | None = None,
     ) -> web.Response:
-        """Give a command of this request, and answer with what becomes of it."""
+        """Give a command of this request, and answer with what becomes of it, shown in this call's style."""
         trace = trace_parent(request.headers.get("traceparent"))
-        return await self.submitter.submit(Submission(kind, command, caller, key, self.wait(request), trace))
+        return await self.submitter.submit(Submission(kind, command, caller, key, self.wait(request), trace, style))
 
 
 CONTEXT: web.AppKey[Context] = web.AppKey("context", Context)

@@ -4,9 +4,9 @@ import hmac
 
 from aiohttp import web
 
-from gateway.answers import token_hash
+from gateway.answers import token_hash, token_shown
 from gateway.bodies import ChangeBody, ExtendBody, RequestBody, read_body, read_reference
-from gateway.callers import Caller, Scope
+from gateway.callers import Caller
 from gateway.context import CONTEXT
 from gateway.patience import within
 from gateway.problems import KINDS, ProblemError, json_response
@@ -44,12 +44,12 @@ async def get_hold(request: web.Request) -> web.Response:
 
 async def confirm_hold(request: web.Request) -> web.Response:
     """Make a hold firm."""
-    caller, place = _allowed(request), _place(request)
+    caller, place = request.app[CONTEXT].holder(request), _place(request)
     body = await read_body(request, RequestBody)
     command = commands.Confirm(
         resource_id=place.resource_id,
         hold_id=str(place),
-        token_hash=_shown(request),
+        token_hash=token_shown(request),
         client_reference=body.client_reference,
     )
     return await _give(request, place, command, caller)
@@ -57,11 +57,11 @@ async def confirm_hold(request: web.Request) -> web.Response:
 
 async def cancel_hold(request: web.Request) -> web.Response:
     """Give a hold back."""
-    caller, place = _allowed(request), _place(request)
+    caller, place = request.app[CONTEXT].holder(request), _place(request)
     command = commands.Cancel(
         resource_id=place.resource_id,
         hold_id=str(place),
-        token_hash=_shown(request),
+        token_hash=token_shown(request),
         client_reference=read_reference(request),
     )
     return await _give(request, place, command, caller)
@@ -69,12 +69,12 @@ async def cancel_hold(request: web.Request) -> web.Response:
 
 async def extend_hold(request: web.Request) -> web.Response:
     """Let a hold live longer."""
-    caller, place = _allowed(request), _place(request)
+    caller, place = request.app[CONTEXT].holder(request), _place(request)
     body = await read_body(request, ExtendBody)
     command = commands.Extend(
         resource_id=place.resource_id,
         hold_id=str(place),
-        token_hash=_shown(request),
+        token_hash=token_shown(request),
         seconds=body.seconds,
         client_reference=body.client_reference,
     )
@@ -83,22 +83,16 @@ async def extend_hold(request: web.Request) -> web.Response:
 
 async def change_hold(request: web.Request) -> web.Response:
     """Change what a hold claims."""
-    caller, place = _allowed(request), _place(request)
+    caller, place = request.app[CONTEXT].holder(request), _place(request)
     body = await read_body(request, ChangeBody)
     command = commands.ChangeHold(
         resource_id=place.resource_id,
         hold_id=str(place),
-        token_hash=_shown(request),
+        token_hash=token_shown(request),
         quantity=body.quantity,
         client_reference=body.client_reference,
     )
     return await _give(request, place, command, caller)
-
-
-def _allowed(request: web.Request) -> Caller:
-    caller = request.app[CONTEXT].caller(request)
-    caller.require(Scope.HOLD)
-    return caller
 
 
 async def _give(request: web.Request, place: RoutedId, command: commands.OfHold, caller: Caller) -> web.Response:
@@ -114,12 +108,6 @@ def _place(request: web.Request) -> RoutedId:
     if place is None or place.kind not in KINDS_OF_RESOURCES:
         raise _unknown(hold_id)
     return place
-
-
-def _shown(request: web.Request) -> str | None:
-    """Return the hash of the token that the caller shows; the token itself goes no further."""
-    token = request.headers.get("Hold-Token")
-    return None if token is None else token_hash(token)
 
 
 def _unknown(hold_id: str) -> ProblemError:
@@ -146,4 +134,7 @@ def _view(hold: Hold, *, is_over: bool) -> HoldView:
         expires_latest_at=hold.expires_latest_at,
         ended_at=hold.expires_at if is_over else hold.ended_at,
         client_reference=hold.client_reference,
+        unit_price=hold.unit_price,
+        currency=hold.currency,
+        order_id=hold.order_id,
     )

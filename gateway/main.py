@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import structlog
@@ -11,8 +11,8 @@ from aiohttp import web
 from redis.asyncio import Redis
 
 from firmhold.settings import Settings
-from gateway import holds, operating, pages, publishing, request_stream, requests, slots
-from gateway.answers import Answers
+from gateway import holds, operating, orders, pages, products, publishing, request_stream, requests, slots
+from gateway.answers import Answers, KindOfAnswers
 from gateway.availability import Availability
 from gateway.cache import CacheBounds
 from gateway.callers import Callers
@@ -37,7 +37,7 @@ from topics.redis_keys import RedisKeys
 from topics.signatures import gateway_key
 
 _log = structlog.get_logger(__name__)
-_KINDS = {slots.KIND: slots.Slots()}
+_KINDS: Mapping[str, KindOfAnswers] = {slots.KIND: slots.Slots(), products.KIND: products.Products()}
 _OPEN_REQUESTS_SECONDS = 3.0
 _OPEN_CONNECTIONS_SECONDS = 2.0  # aiohttp waits for this long up to twice
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -83,7 +83,7 @@ async def application(settings: Settings) -> AsyncIterator[web.Application]:
         )
         app[CONTEXT] = context
         measure(app)
-        for part in (operating, pages, requests, request_stream, holds, slots):
+        for part in (operating, pages, requests, request_stream, holds, orders, slots, products):
             app.add_routes(part.routes())
         try:
             yield app
@@ -100,22 +100,24 @@ def _availability(settings: Settings, reads: Reads, redis: Redis) -> dict[str, A
     """Return what is free of each kind, read through one cache."""
     cache = RedisCache(redis, RedisKeys(settings.redis_prefix), timeout_seconds=settings.redis_timeout_ms / 1000)
     store = RestingCache(cache, settings.redis_rest_ms / 1000)
-    slot_bounds = CacheBounds(
-        fresh_ms=settings.cache_slots_seconds * 1000,
-        stale_ms=settings.cache_stale_seconds * 1000,
-        lock_ms=settings.cache_lock_ms,
-        wait_ms=settings.cache_wait_ms,
-        names_max=settings.page_max,
-    )
-    slots_free = Availability(
-        slots.KIND,
-        slots.availability,
-        reads,
-        store=store,
-        bounds=slot_bounds,
-        ids_max=settings.cache_ids_max,
-    )
-    return {slots.KIND: slots_free}
+    fresh_seconds = {slots.KIND: settings.cache_slots_seconds, products.KIND: settings.cache_products_seconds}
+    return {
+        kind: Availability(
+            kind,
+            shown.availability,
+            reads,
+            store=store,
+            bounds=CacheBounds(
+                fresh_ms=fresh_seconds[kind] * 1000,
+                stale_ms=settings.cache_stale_seconds * 1000,
+                lock_ms=settings.cache_lock_ms,
+                wait_ms=settings.cache_wait_ms,
+                names_max=settings.page_max,
+            ),
+            ids_max=settings.cache_ids_max,
+        )
+        for kind, shown in _KINDS.items()
+    }
 
 
 def _context(

@@ -26,6 +26,7 @@ _STATUS_OF_REFUSAL = {
     "idempotency_key_reused": 422,
     "not_found": 404,
     "hold_not_found": 404,
+    "order_not_found": 404,
     "version_mismatch": 412,
     "internal_error": 500,
 }

@@ -5,25 +5,26 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from gateway import resources
 from gateway.answers import etag
 from gateway.availability_pages import availability_of
-from gateway.bodies import HoldBody, SlotBody, invalid, read_body
-from gateway.callers import Scope, buyer_of
-from gateway.context import CONTEXT, if_match_version, min_version
+from gateway.bodies import HoldBody, SlotBody, read_body
+from gateway.context import CONTEXT, min_version
 from gateway.patience import within
-from gateway.problems import KINDS, Fault, ProblemError, json_response
+from gateway.problems import json_response
 from schema.reads import ResourceReading
 from schema.rows import ResourceKey
-from topics.commands import DefineResource, Hold
 from topics.events import HoldView
-from topics.identifiers import is_resource_id
-from topics.resources import ClaimAt, Counters, Settings
+from topics.resources import Counters, Settings
 
 KIND = "slot"
+_PATH_OF_ALL = "/slots/availability"
 
 
 class Slots:
     """How slots are shown; implements `gateway.answers.KindOfAnswers`."""
+
+    takes_orders = False
 
     def hold_members(self, resource_id: str, hold: HoldView) -> dict[str, Any]:
         """Name the slot and how many units."""
@@ -35,18 +36,29 @@ class Slots:
             "slot_id": resource_id,
             "version": version,
             **msgspec.structs.asdict(counters),
-            **msgspec.structs.asdict(settings),
+            **msgspec.to_builtins(settings),
         }
 
     def resource_path(self, resource_id: str) -> str:
         """Return where the slot is."""
         return f"/slots/{resource_id}"
 
+    def availability(self, resource_id: str, reading: ResourceReading) -> dict[str, Any]:
+        """Show what is free of a slot."""
+        counters = reading.counters
+        return {
+            "slot_id": resource_id,
+            "capacity": counters.capacity,
+            "remaining": counters.remaining,
+            "held": counters.held,
+            "version": reading.version,
+        }
+
 
 def routes() -> list[web.RouteDef]:
     """Return the calls of this kind."""
     return [
-        web.get("/slots/availability", get_availability),
+        web.get(_PATH_OF_ALL, get_availability),
         web.put("/slots/{slot_id}", put_slot),
         web.get("/slots/{slot_id}", get_slot),
         web.post("/slots/{slot_id}/hold", hold_slot),
@@ -55,52 +67,19 @@ def routes() -> list[web.RouteDef]:
 
 async def put_slot(request: web.Request) -> web.Response:
     """Define a slot: create it, or replace its settings."""
-    context = request.app[CONTEXT]
-    caller = context.caller(request)
-    caller.require(Scope.ADMIN)
-    slot_id = request.match_info["slot_id"]
-    if slot_id == "availability":
-        raise invalid([Fault("a slot cannot be called availability: GET /slots/availability is the list of all", "")])
-    if not is_resource_id(slot_id):
-        raise invalid([Fault("a slot id has 1 to 64 of A-Z a-z 0-9 . _ - and is not . or ..", "")])
-    key = context.key(request, required=False)
-    body = await read_body(request, SlotBody)
-    command = DefineResource(
-        resource_id=slot_id,
-        if_version=if_match_version(request),
-        **body.model_dump(exclude={"claim_at"}),
-        claim_at=ClaimAt(body.claim_at),
+    return await resources.define(
+        request, KIND, request.match_info["slot_id"], SlotBody, reserved=(_PATH_OF_ALL.rpartition("/")[2],)
     )
-    return await context.give(request, KIND, command, caller=caller, key=key)
 
 
 async def hold_slot(request: web.Request) -> web.Response:
     """Hold units of a slot."""
     context = request.app[CONTEXT]
-    caller = context.caller(request)
-    caller.require(Scope.HOLD)
+    caller = context.holder(request)
     key = context.key(request, required=True)
-    slot_id = _known_form(request)
+    slot_id = resources.known_form(KIND, request.match_info["slot_id"])
     body = await read_body(request, HoldBody)
-    command = Hold(
-        resource_id=slot_id,
-        quantity=body.quantity,
-        client_reference=body.client_reference,
-        buyer=buyer_of(caller, request.headers),
-    )
-    return await context.give(request, KIND, command, caller=caller, key=key)
-
-
-def availability(slot_id: str, reading: ResourceReading) -> dict[str, Any]:
-    """Show what is free of a slot."""
-    counters = reading.counters
-    return {
-        "slot_id": slot_id,
-        "capacity": counters.capacity,
-        "remaining": counters.remaining,
-        "held": counters.held,
-        "version": reading.version,
-    }
+    return await resources.hold(request, KIND, slot_id, body, caller=caller, key=key)
 
 
 async def get_availability(request: web.Request) -> web.Response:
@@ -113,23 +92,11 @@ async def get_slot(request: web.Request) -> web.Response:
     context = request.app[CONTEXT]
     context.caller(request)
     min_version(request)
-    slot_id = _known_form(request)
+    slot_id = resources.known_form(KIND, request.match_info["slot_id"])
     reading = await within(
         context.limits.read_seconds, context.reads.resource(ResourceKey(KIND, slot_id)), f"slot {slot_id}"
     )
     if reading is None:
-        raise _unknown(slot_id)
+        raise resources.unknown(KIND, slot_id)
     body = context.answers.resource(KIND, slot_id, reading.version, reading.settings, reading.counters)
     return json_response(body, headers={"ETag": etag(reading.version), "Cache-Control": "no-store"})
-
-
-def _known_form(request: web.Request) -> str:
-    """Return the slot id of the path; what cannot be an id names no slot."""
-    slot_id = request.match_info["slot_id"]
-    if not is_resource_id(slot_id):
-        raise _unknown(slot_id)
-    return slot_id
-
-
-def _unknown(slot_id: str) -> ProblemError:
-    return ProblemError(KINDS["not_found"], f"there is no slot {slot_id[:64]}")

@@ -1,7 +1,7 @@
 """Publish a command and answer with its outcome, as long as the client wants to wait for it."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +9,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from gateway.answers import Answers, Rendered, hold_token, token_hash
+from gateway.answers import Answers, Rendered, Style, hold_token, token_hash
 from gateway.callers import Caller
 from gateway.patience import within
 from gateway.prefer import Wait
@@ -38,7 +38,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A command to be given: whose, under which key, and how long its caller waits."""
+    """A command to be given: whose, under which key, how long its caller waits, and how he is shown what it made."""
 
     kind: str
     command: commands.Command
@@ -46,6 +46,7 @@ class Submission:
     key: str
     wait: Wait
     traceparent: str | None = None
+    style: Style | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,8 @@ class Submitter:
         if answer is None:
             return self._accepted(asked, submission)
         rendered = self._answers.of_event(asked, answer.type, answer.data)
+        if submission.style is not None and not rendered.is_refusal:
+            rendered = replace(rendered, body=submission.style(rendered.body))
         return _response(rendered, submission.wait, replayed=_is_replay(answer, acknowledgement))
 
     async def outcome(self, asked: str, source: str, waiter: Waiter, deadline: float) -> Answer | None:

@@ -40,7 +40,7 @@ class AuditedResource:
 
 @dataclass(frozen=True, slots=True)
 class AuditedRequest:
-    """A request, and whether the hold exists that it would have placed."""
+    """A request, whether it is a step of another one, and whether the hold exists that it would have placed."""
 
     request_id: str
     key: ResourceKey
@@ -52,6 +52,7 @@ class AuditedRequest:
     decided_at: datetime
     partition: int
     offset: int
+    is_step: bool
     has_hold: bool
 
 
@@ -117,6 +118,7 @@ class Audits:
                     decided_at=row["decided_at"],
                     partition=row["topic_partition"],
                     offset=row["record_offset"],
+                    is_step=row["is_step"],
                     has_hold=row["has_hold"],
                 )
             after = (rows[-1]["decided_at"], rows[-1]["request_id"])

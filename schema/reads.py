@@ -8,8 +8,10 @@ import asyncpg
 import msgspec
 
 from schema import queries
-from schema.rows import Hold, ResourceKey
+from schema.orders import order_of, payment_of
+from schema.rows import Hold, Order, Payment, ResourceKey
 from schema.store import hold_of
+from topics.orders import OrderStatus
 from topics.resources import Counters, HoldStatus, Settings
 
 _settings = msgspec.json.Decoder(Settings)
@@ -57,6 +59,19 @@ class Reads:
             return None
         hold = hold_of(row)
         return hold, hold.status is HoldStatus.HELD and hold.expires_at <= row["now"]
+
+    async def order(self, order_id: str) -> tuple[Order, bool, list[Payment]] | None:
+        """Return an order, whether it still waits for payment although its time is over, and its payments as they came."""
+        row = await self._pool.fetchrow(queries.READ_ORDER, order_id)
+        if row is None:
+            return None
+        order = order_of(row)
+        is_over = order.status is OrderStatus.PENDING_PAYMENT and order.payment_due_at <= row["now"]
+        return (
+            order,
+            is_over,
+            [payment_of(it) for it in await self._pool.fetch(queries.READ_PAYMENTS_OF_ORDER, order_id)],
+        )
 
     async def resource(self, key: ResourceKey) -> ResourceReading | None:
         """Return a resource with its counters as of now."""

@@ -5,8 +5,21 @@ No I/O and no rules here. Instants are aware datetimes in UTC, counts are units.
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 
+from topics.orders import EndedBy, OrderStatus, PaymentEffect, PaymentReport, PaymentStatus
 from topics.resources import Counters, HoldStatus, Settings
+
+PaymentKey = tuple[str, str]
+"""Provider and payment id."""
+
+
+class UnitsAre(Enum):
+    """Where the units of an order are."""
+
+    HELD = "held"
+    TAKEN = "taken"
+    RETURNED = "returned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +66,80 @@ class Hold:
     expires_at: datetime
     expires_latest_at: datetime
     ended_at: datetime | None = None
+    unit_price: int | None = None
+    currency: str | None = None
+    order_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A sale made from a hold, at the hold's price; `units` by pool name are where `units_are` says."""
+
+    order_id: str
+    hold_id: str
+    account: str
+    token_hash: str | None
+    client_reference: str | None
+    status: OrderStatus
+    ended_by: EndedBy | None
+    quantity: int
+    units: dict[str, int]
+    units_are: UnitsAre
+    unit_price: int
+    amount: int
+    currency: str
+    payment_due_at: datetime
+    placed_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A payment of one order. `amount` and `currency` are None until somebody says them; `parked_until` while it waits.
+
+    `returns_units` tells whether a refund of it said that the units come back.
+    """
+
+    provider: str
+    payment_id: str
+    order_id: str
+    status: PaymentStatus
+    amount: int | None
+    currency: str | None
+    refunded_amount: int
+    returns_units: bool
+    parked_until: datetime | None
+    arrived_at: datetime
+
+    @property
+    def key(self) -> PaymentKey:
+        """What names it, anywhere."""
+        return self.provider, self.payment_id
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentEvent:
+    """What a provider said of a payment, as it said it, and what that came to."""
+
+    provider: str
+    event_id: str
+    payment_id: str
+    order_id: str
+    report: PaymentReport
+    amount: int | None
+    currency: str | None
+    effect: PaymentEffect
+    request_id: str
+    arrived_at: datetime
+    decided_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A decided request; `events` is the JSON of `topics.events.encode_stored`, `reason` is None if it succeeded."""
+    """A decided request; `events` is the JSON of `topics.events.encode_stored`, `reason` is None if it succeeded.
+
+    `step_of` is there for a step of another request: part of what was over on its arrival, expired before it.
+    """
 
     request_id: str
     key: ResourceKey
@@ -72,3 +154,4 @@ class Request:
     decided_at: datetime
     partition: int
     offset: int
+    step_of: str | None = None

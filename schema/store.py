@@ -14,7 +14,17 @@ from asyncpg.pool import PoolConnectionProxy
 
 from schema import queries
 from schema.one_statement import Part, in_one_statement
-from schema.rows import Hold, Pool, Request, Resource, ResourceKey
+from schema.orders import (
+    KnownPayment,
+    Named,
+    read_known_payments,
+    read_orders,
+    read_payments,
+    write_orders,
+    write_payment_events,
+    write_payments,
+)
+from schema.rows import Hold, Order, Payment, PaymentEvent, Pool, Request, Resource, ResourceKey
 from topics.resources import Counters, HoldStatus, Settings
 
 _settings = msgspec.json.Decoder(Settings)
@@ -46,6 +56,7 @@ class Decided:
     claim_id: str
     owns_claim: bool
     events: str
+    step_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +86,9 @@ class Writes:
     resources: Sequence[ResourceWrite]
     pools: Mapping[tuple[ResourceKey, str], Pool]
     holds: Sequence[tuple[ResourceKey, Hold]]
+    orders: Sequence[tuple[ResourceKey, Order]] = ()
+    payments: Sequence[tuple[ResourceKey, Payment]] = ()
+    payment_events: Sequence[PaymentEvent] = ()
 
 
 class Transaction:
@@ -90,7 +104,10 @@ class Transaction:
         return {ResourceKey(row["kind"], row["resource_id"]): resource_of(row) for row in rows}
 
     async def clock_and_decided(self, claims: Sequence[Claim]) -> tuple[datetime, list[Decided]]:
-        """Return Postgres's clock, and what is decided of these claims: by this request, or by another of the same key."""
+        """Return Postgres's clock, and what is decided of these claims: by this request, or by another of the same key.
+
+        And the steps that were taken for these requests, in their order.
+        """
         rows = await self._connection.fetch(
             queries.READ_CLOCK_AND_DECIDED,
             [claim.request_id for claim in claims],
@@ -98,19 +115,25 @@ class Transaction:
             [claim.claim_id for claim in claims],
         )
         found = [
-            Decided(row["request_id"], row["source"], row["claim_id"], row["owns_claim"], row["events"])
+            Decided(row["request_id"], row["source"], row["claim_id"], row["owns_claim"], row["events"], row["step_of"])
             for row in rows
             if row["request_id"] is not None
         ]
         return rows[0]["now"], found
 
-    async def pools(self, keys: Collection[ResourceKey]) -> dict[ResourceKey, dict[str, Pool]]:
-        """Return the pools of locked resources by name."""
+    async def pools(
+        self, keys: Collection[ResourceKey], until: datetime
+    ) -> tuple[dict[ResourceKey, dict[str, Pool]], set[ResourceKey]]:
+        """Return the pools of locked resources by name, and which of these have orders or payments that are over by then."""
         found: dict[ResourceKey, dict[str, Pool]] = {}
-        for row in await self._connection.fetch(queries.READ_POOLS, *_columns(keys)):
-            pools = found.setdefault(ResourceKey(row["kind"], row["resource_id"]), {})
+        have_due_orders: set[ResourceKey] = set()
+        for row in await self._connection.fetch(queries.READ_POOLS, *_columns(keys), until):
+            key = ResourceKey(row["kind"], row["resource_id"])
+            pools = found.setdefault(key, {})
             pools[row["pool"]] = Pool(row["capacity"], row["held"], row["taken"], row["ceiling"])
-        return found
+            if row["has_due_orders"]:
+                have_due_orders.add(key)
+        return found, have_due_orders
 
     async def holds(
         self, keys: Collection[ResourceKey], until: datetime, hold_ids: Collection[str], due_max: int
@@ -123,6 +146,22 @@ class Transaction:
         for row in await self._connection.fetch(queries.READ_HOLDS, *_columns(keys), until, list(hold_ids), due_max):
             found.setdefault(ResourceKey(row["kind"], row["resource_id"]), []).append(hold_of(row))
         return found
+
+    async def orders(
+        self, keys: Collection[ResourceKey], until: datetime, order_ids: Collection[str], due_max: int
+    ) -> list[tuple[ResourceKey, Order | Payment]]:
+        """Return the orders of locked resources that are of these ids, or not paid in time, and all payments of them.
+
+        And the payments that waited for their order until then, or whose order has one of these ids and has not come. Of
+        what is over the oldest, `due_max` of each resource.
+        """
+        found = await read_orders(self._connection, keys, until, order_ids, due_max)
+        named = {*order_ids, *(order.order_id for _, order in found)}
+        return [*found, *await read_payments(self._connection, keys, until, named, due_max)]
+
+    async def known_payments(self, named: Collection[Named]) -> list[KnownPayment]:
+        """Return what is known of payments that commands report, wherever they live."""
+        return await read_known_payments(self._connection, named)
 
     async def refused(self, request_ids: Collection[str]) -> list[RefusedHold]:
         """Return those of the requests that asked for a hold and were refused."""
@@ -154,12 +193,16 @@ class Transaction:
         query, arguments = in_one_statement(parts)
         (counted,) = await self._connection.fetch(query, *arguments)
         for part in parts:
-            if part.rows_wanted is not None and counted[part.name] != part.rows_wanted:
-                written = counted[part.name]
-                message = (
-                    f"{part.rows_wanted - written} of {part.rows_wanted} {part.name} were changed by somebody else"
-                )
-                raise RacedError(message)
+            if part.rows_wanted is not None:
+                _all_written(counted[part.name], part.rows_wanted, part.name)
+        if writes.orders:
+            await write_orders(self._connection, writes.orders)
+        if writes.payments:
+            payments = await write_payments(self._connection, writes.payments)
+            _all_written(payments, len(writes.payments), "payments")
+        if writes.payment_events:
+            events = await write_payment_events(self._connection, writes.payment_events)
+            _all_written(events, len(writes.payment_events), "payment events")
 
 
 def _requests(requests: Sequence[Request]) -> Part:
@@ -178,6 +221,7 @@ def _requests(requests: Sequence[Request]) -> Part:
         [request.decided_at for request in requests],
         [request.partition for request in requests],
         [request.offset for request in requests],
+        [request.step_of for request in requests],
     )
     return Part("requests", queries.WRITE_REQUESTS, columns, rows_wanted=len(requests))
 
@@ -225,6 +269,9 @@ def _holds(holds: Sequence[tuple[ResourceKey, Hold]]) -> Part:
         [hold.expires_at for _, hold in holds],
         [hold.expires_latest_at for _, hold in holds],
         [hold.ended_at for _, hold in holds],
+        [hold.unit_price for _, hold in holds],
+        [hold.currency for _, hold in holds],
+        [hold.order_id for _, hold in holds],
     )
     return Part("holds", queries.WRITE_HOLDS, columns)
 
@@ -237,7 +284,7 @@ class Store:
         self._pool = pool
 
     async def due_resources(self, resources_max: int) -> list[ResourceKey]:
-        """Return resources that have holds whose time is over, the longest overdue first; advice, it locks nothing."""
+        """Return resources that have holds, orders or payments that are over, the longest overdue first; it is advice."""
         rows = await self._pool.fetch(queries.FIND_DUE_RESOURCES, resources_max)
         return [ResourceKey(row["kind"], row["resource_id"]) for row in rows]
 
@@ -254,6 +301,12 @@ class Store:
         """Run a batch in one READ COMMITTED transaction: committed at the end, rolled back if anything is raised."""
         async with self._pool.acquire() as connection, connection.transaction():
             yield Transaction(connection)
+
+
+def _all_written(written: int, asked: int, what: str) -> None:
+    if written != asked:
+        message = f"{asked - written} of {asked} {what} were decided by somebody else"
+        raise RacedError(message)
 
 
 def _columns(keys: Iterable[ResourceKey]) -> tuple[list[str], list[str]]:
@@ -282,4 +335,7 @@ def hold_of(row: asyncpg.Record) -> Hold:
         expires_at=row["expires_at"],
         expires_latest_at=row["expires_latest_at"],
         ended_at=row["ended_at"],
+        unit_price=row["unit_price"],
+        currency=row["currency"],
+        order_id=row["order_id"],
     )

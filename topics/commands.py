@@ -12,9 +12,11 @@ from typing import Annotated, Final
 import msgspec
 
 from topics.identifiers import RESOURCE_ID_PATTERN
+from topics.orders import PaymentReport
 from topics.resources import ClaimAt
 
 MAX_UNITS: Final = 2**31 - 1
+AMOUNT_MAX: Final = 2**53 - 1  # what every reader of JSON keeps exactly
 MAX_SECONDS: Final = 366 * 24 * 3600
 
 ResourceId = Annotated[str, msgspec.Meta(pattern=RESOURCE_ID_PATTERN)]
@@ -22,10 +24,16 @@ Units = Annotated[int, msgspec.Meta(ge=1, le=MAX_UNITS)]
 Capacity = Annotated[int, msgspec.Meta(ge=0, le=MAX_UNITS)]
 Seconds = Annotated[int, msgspec.Meta(ge=1, le=MAX_SECONDS)]
 HoldId = Annotated[str, msgspec.Meta(min_length=1, max_length=160, pattern=r"^[\x21-\x7e]+$(?!\n)")]
+OrderId = HoldId
 TEXT_PATTERN: Final = r"^[^\x00-\x1f\x7f]*$(?!\n)"
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=TEXT_PATTERN)]
 Title = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=TEXT_PATTERN)]
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+Amount = Annotated[int, msgspec.Meta(ge=-AMOUNT_MAX, le=AMOUNT_MAX)]
+Price = Annotated[int, msgspec.Meta(ge=0, le=AMOUNT_MAX)]
+Currency = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}$(?!\n)")]
+Provider = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,64}$(?!\n)")]
+ProviderId = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=TEXT_PATTERN)]
 Sha256Hex = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 
 VERSION: Final = 1
@@ -56,6 +64,10 @@ class DefineResource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     units_per_hold: Units | None = None
     holds_per_buyer: Units | None = None
     title: Title | None = None
+    price: Price | None = None
+    currency: Currency | None = None
+    name: Title | None = None
+    payment_seconds: Seconds | None = None
     client_reference: Text | None = None
     if_version: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
@@ -87,18 +99,64 @@ class ChangeHold(_OfHold, frozen=True, kw_only=True, omit_defaults=True, forbid_
     quantity: Units
 
 
+class PlaceOrder(_OfHold, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Make an order of a hold, for the price that the hold was placed at. The hold is then used up."""
+
+
+class CancelOrder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Call an order off: one that waits for payment gives its units back, a paid one is to be refunded."""
+
+    resource_id: ResourceId
+    order_id: OrderId
+    token_hash: Sha256Hex | None = None
+    client_reference: Text | None = None
+
+
+class RecordPayment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Tell what a provider says of a payment; `event_id` is the provider's own, and is recorded once.
+
+    `amount` is in minor units of `currency`, left out for the whole amount due. Of a refund it is the sum refunded of this
+    payment so far, left out for all of it; `return_units` says that the units come back with it.
+    """
+
+    resource_id: ResourceId
+    order_id: OrderId
+    provider: Provider
+    payment_id: ProviderId
+    event_id: ProviderId
+    status: PaymentReport
+    amount: Amount | None = None
+    currency: Currency | None = None
+    return_units: bool = False
+    client_reference: Text | None = None
+
+
 class Expire(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Expire the holds of a resource whose time is over; the sweeper's command, harmless at any time."""
+    """Expire what is over of a resource: holds, orders not paid in time; the sweeper's command, harmless at any time."""
 
     resource_id: ResourceId
 
 
-OfHold = Confirm | Cancel | Extend | ChangeHold
-Command = Hold | DefineResource | OfHold | Expire
+OfHold = Confirm | Cancel | Extend | ChangeHold | PlaceOrder
+OfOrder = CancelOrder | RecordPayment
+Command = Hold | DefineResource | OfHold | OfOrder | Expire
 
 COMMANDS: Final[dict[str, type[Command]]] = {
-    command.__name__: command for command in (Hold, DefineResource, Confirm, Cancel, Extend, ChangeHold, Expire)
+    command.__name__: command
+    for command in (
+        Hold,
+        DefineResource,
+        Confirm,
+        Cancel,
+        Extend,
+        ChangeHold,
+        PlaceOrder,
+        CancelOrder,
+        RecordPayment,
+        Expire,
+    )
 }
+NEED_ORDERS: Final = frozenset((PlaceOrder.__name__, CancelOrder.__name__, RecordPayment.__name__))
 BATCH: Final = "commands.batch"
 BATCH_COMMANDS_MAX: Final = 64
 

@@ -11,6 +11,7 @@ import msgspec
 
 from topics.cloudevents import Envelope, Headers
 from topics.cloudevents import encode as encode_headers
+from topics.orders import OrderView, PaymentEffect, PaymentView, RefundCause
 from topics.resources import Counters, HoldStatus, Settings
 
 SOURCE: Final = "firmhold/worker"
@@ -25,6 +26,17 @@ HOLD_CONFIRMED: Final = "hold.confirmed"
 HOLD_CANCELLED: Final = "hold.cancelled"
 HOLD_EXPIRED: Final = "hold.expired"
 HOLD_UNCHANGED: Final = "hold.unchanged"
+ORDER_PLACED: Final = "order.placed"
+ORDER_PAID: Final = "order.paid"
+ORDER_RECOVERED: Final = "order.recovered"
+ORDER_CANCELLED: Final = "order.cancelled"
+ORDER_REFUND_REQUIRED: Final = "order.refund_required"
+ORDER_REFUNDED: Final = "order.refunded"
+ORDER_UNCHANGED: Final = "order.unchanged"
+PAYMENT_RECORDED: Final = "payment.recorded"
+PAYMENT_UNCHANGED: Final = "payment.unchanged"
+PAYMENT_ORPHANED: Final = "payment.orphaned"
+REFUND_REQUIRED: Final = "refund.required"
 REQUEST_REFUSED: Final = "request.refused"
 RECORD_REJECTED: Final = "record.rejected"
 
@@ -41,6 +53,9 @@ class HoldView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     expires_latest_at: datetime
     ended_at: datetime | None = None
     client_reference: str | None = None
+    unit_price: int | None = None
+    currency: str | None = None
+    order_id: str | None = None
 
 
 class ResourceDefined(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,8 +87,64 @@ class HoldChanged(msgspec.Struct, frozen=True, kw_only=True):
     client_reference: str | None = None
 
 
+class OrderChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """An order was placed or went on: the event's type says how.
+
+    `order.unchanged` answers who asked for what is so already; it has no version of its own but the current one.
+    `client_reference` is that of the request, beside the order's own; null where no request asked for it.
+    """
+
+    resource_id: str
+    version: int
+    order: OrderView
+    counters: Counters
+    arrived_at: datetime
+    decided_at: datetime
+    client_reference: str | None = None
+
+
+class PaymentRecorded(msgspec.Struct, frozen=True, kw_only=True):
+    """A provider's event was recorded, and what it came to. It has a version of its own if the payment changed by it.
+
+    `payment.unchanged` answers a provider's event that was recorded before. `payment.orphaned` raises the alarm for money
+    whose order did not come in time: it answers nobody, and there is no event of a provider to it.
+    """
+
+    resource_id: str
+    version: int
+    payment: PaymentView
+    counters: Counters
+    arrived_at: datetime
+    decided_at: datetime
+    event_id: str | None = None
+    effect: PaymentEffect | None = None
+    client_reference: str | None = None
+
+
+class RefundRequired(msgspec.Struct, frozen=True, kw_only=True):
+    """Money is to be given back, by whoever does that: told once for a payment, the event's id derives from it.
+
+    `amount` is None where nobody said how much was paid: then all that is left of it.
+    """
+
+    resource_id: str
+    version: int
+    provider: str
+    payment_id: str
+    order_id: str
+    why: RefundCause
+    counters: Counters
+    arrived_at: datetime
+    decided_at: datetime
+    amount: int | None = None
+    currency: str | None = None
+
+
 class RequestRefused(msgspec.Struct, frozen=True, kw_only=True):
-    """A request was decided with "no". `reason` is of the catalogue of refusals; `version` is 0 where there is no resource."""
+    """A request was decided with "no". `reason` is of the catalogue of refusals; `version` is 0 where there is no resource.
+
+    `order_id` is the order that used the hold, where that is the reason.
+    """
 
     resource_id: str
     command: str
@@ -84,6 +155,7 @@ class RequestRefused(msgspec.Struct, frozen=True, kw_only=True):
     decided_at: datetime
     counters: Counters | None = None
     client_reference: str | None = None
+    order_id: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class RecordRejected(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +173,7 @@ class RecordRejected(msgspec.Struct, frozen=True, kw_only=True):
     offset: int
 
 
-EventData = ResourceDefined | HoldChanged | RequestRefused
+EventData = ResourceDefined | HoldChanged | OrderChanged | PaymentRecorded | RefundRequired | RequestRefused
 
 EVENTS: Final[dict[str, type[msgspec.Struct]]] = {
     RESOURCE_DEFINED: ResourceDefined,
@@ -112,6 +184,17 @@ EVENTS: Final[dict[str, type[msgspec.Struct]]] = {
     HOLD_CANCELLED: HoldChanged,
     HOLD_EXPIRED: HoldChanged,
     HOLD_UNCHANGED: HoldChanged,
+    ORDER_PLACED: OrderChanged,
+    ORDER_PAID: OrderChanged,
+    ORDER_RECOVERED: OrderChanged,
+    ORDER_CANCELLED: OrderChanged,
+    ORDER_REFUND_REQUIRED: OrderChanged,
+    ORDER_REFUNDED: OrderChanged,
+    ORDER_UNCHANGED: OrderChanged,
+    PAYMENT_RECORDED: PaymentRecorded,
+    PAYMENT_UNCHANGED: PaymentRecorded,
+    PAYMENT_ORPHANED: PaymentRecorded,
+    REFUND_REQUIRED: RefundRequired,
     REQUEST_REFUSED: RequestRefused,
     RECORD_REJECTED: RecordRejected,
 }

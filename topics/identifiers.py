@@ -18,6 +18,7 @@ _DIGEST_BYTES = 20
 REQUEST = "req"
 HOLD = "hold"
 ORDER = "order"
+REFUND = "refund"
 _PREFIXES = frozenset((REQUEST, HOLD, ORDER))
 
 
@@ -44,12 +45,22 @@ def request_id(kind: str, resource_id: str, source: str, claim_id: str, fingerpr
 
     160 bits of SHA-256 over length-prefixed fields, base32: two claims never share an id by concatenation.
     """
+    digest = _digest(b"firmhold.request.v1", source.encode(), claim_id.encode(), fingerprint)
+    return str(RoutedId(REQUEST, kind, resource_id, digest))
+
+
+def refund_id(kind: str, resource_id: str, provider: str, payment_id: str) -> str:
+    """Return the id of the one `refund.required` that a payment can ever cause."""
+    digest = _digest(b"firmhold.refund.v1", provider.encode(), payment_id.encode())
+    return str(RoutedId(REFUND, kind, resource_id, digest))
+
+
+def _digest(*fields: bytes) -> str:
     digest = hashlib.sha256()
-    for field in (b"firmhold.request.v1", source.encode(), claim_id.encode(), fingerprint):
+    for field in fields:
         digest.update(b"%d:" % len(field))
         digest.update(field)
-    text = base64.b32encode(digest.digest()[:_DIGEST_BYTES]).decode("ascii").lower()
-    return f"{REQUEST}_{kind}~{resource_id}~{text}"
+    return base64.b32encode(digest.digest()[:_DIGEST_BYTES]).decode("ascii").lower()
 
 
 def hold_id_of(request_id: str) -> str:
@@ -60,6 +71,11 @@ def hold_id_of(request_id: str) -> str:
 def request_id_of(hold_id: str) -> str:
     """Return the id of the request that placed, or would have placed, the hold `hold_id`."""
     return f"{REQUEST}_{hold_id.removeprefix(f'{HOLD}_')}"
+
+
+def order_id_of(request_id: str) -> str:
+    """Return the id of the order that the request `request_id` places, if it is granted."""
+    return f"{ORDER}_{request_id.removeprefix(f'{REQUEST}_')}"
 
 
 def parse(text: str, prefix: str) -> RoutedId | None:

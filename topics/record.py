@@ -45,6 +45,19 @@ def command_event(
     return CommandEvent(topic, kind, command.resource_id.encode(), envelope)
 
 
+def command_record(
+    topic: str,
+    kind: str,
+    command: commands.Command,
+    *,
+    source: str,
+    command_id: str,
+    signing_key: SigningKey,
+) -> Record:
+    """Return the signed record of a command of its own."""
+    return record_of(command_event(topic, kind, command, source=source, command_id=command_id), signing_key)
+
+
 def record_of(event: CommandEvent, signing_key: SigningKey) -> Record:
     """Return the signed record of a command, in binary mode."""
     envelope = event.envelope

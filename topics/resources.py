@@ -20,10 +20,20 @@ class HoldStatus(Enum):
     CONFIRMED = "confirmed"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
+    USED = "used"
+
+
+class Sale(msgspec.Struct, frozen=True, kw_only=True):
+    """On what terms a hold becomes an order: `price` of one unit in minor units of `currency` (ISO 4217)."""
+
+    price: int
+    currency: str
+    payment_seconds: int
+    name: str | None = None
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What binds the holds of a resource. Seconds are whole; None is no bound."""
+    """What binds the holds of a resource. Seconds are whole; None is no bound. `sale` is there where holds become orders."""
 
     hold_seconds: int
     max_hold_seconds: int
@@ -34,6 +44,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     units_per_hold: int | None = None
     holds_per_buyer: int | None = None
     title: str | None = None
+    sale: Sale | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def terms(self) -> Sale | None:
+        """On what terms its holds become orders, None where they do not."""
+        return None if self.sale is msgspec.UNSET else self.sale
 
 
 class Counters(msgspec.Struct, frozen=True):

@@ -1,21 +1,23 @@
 """Apply a batch of commands in one Postgres transaction: lock, read, let the core decide, write. It decides nothing itself."""
 
 import traceback
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from schema.faults import is_culprit
 from schema.rows import Hold, Resource, ResourceKey
-from schema.store import Claim, RacedError, ResourceWrite, Transaction, Writes
+from schema.store import Claim, Decided, RacedError, ResourceWrite, Transaction, Writes
 from topics import commands as commands_
-from topics.identifiers import hold_id_of, request_id_of
+from topics.identifiers import hold_id_of, order_id_of, request_id_of
 from topics.signatures import account_of
 from workers.core.batch import Arrived, BatchDecision, Known, Outcome, decide_batch, fail_one, touched
+from workers.core.decide import PARKING
 from workers.core.kinds.registry import KINDS
 from workers.core.state import State
 from workers.crash_points import CrashPoint, Reached
+from workers.steps import CrowdedError, crowd_of, step_of, with_steps
 
 RERUNS_MAX = 10
 EXPIRIES_LEAST = 100
@@ -43,8 +45,10 @@ class Applied:
 @dataclass(frozen=True, slots=True)
 class _Read:
     decided_at: datetime
+    decided: list[Decided]
     known: Known
     states: dict[ResourceKey, State]
+    due_max: int
 
 
 class CoreError(Exception):
@@ -61,13 +65,18 @@ class Applier:
         request_retention: timedelta,
         expiries_max: int,
         reached: Reached,
+        parking: timedelta = PARKING,
     ) -> None:
-        """Take the way to open a transaction, how long outcomes are kept, how many holds a batch expires, and a hook."""
+        """Take the way to open a transaction, how long outcomes are kept, how many holds a batch expires, and a hook.
+
+        And how long a payment waits for its order.
+        """
         self._transaction = transaction
         self._request_retention = request_retention
         self._culprits: dict[str, Culprit] = {}
         self._expiries_max = expiries_max
         self._reached = reached
+        self._parking = parking
 
     async def apply(self, commands: Sequence[Arrived]) -> Applied:
         """Decide and store a batch; raises only what is transient or not understood.
@@ -83,11 +92,31 @@ class Applier:
         return await self._apply_one_by_one(commands)
 
     async def _apply_together(self, commands: Sequence[Arrived]) -> Applied:
-        return await _unraced(lambda: self._in_transaction(commands))
+        while True:
+            try:
+                return await _unraced(lambda: self._in_transaction(commands))
+            except CrowdedError as crowded:
+                if len(commands) > 1:
+                    return await self._apply_in_parts(commands, crowded.crowd.place)
+                step = step_of(commands[0], crowded.crowd.steps + 1)
+            await self._take(step)
+
+    async def _take(self, step: Arrived) -> None:
+        await _unraced(lambda: self._in_transaction([step]))
+
+    async def _apply_in_parts(self, commands: Sequence[Arrived], place: int) -> Applied:
+        """Apply what is before the command at `place`, then that one alone, then the rest."""
+        parts = [commands[:place], commands[place : place + 1], commands[place + 1 :]]
+        applied = [await self._apply_together(part) for part in parts if part]
+        versions = {key: version for one in applied for key, version in one.versions.items()}
+        return Applied(tuple(outcome for one in applied for outcome in one.outcomes), versions)
 
     async def _in_transaction(self, commands: Sequence[Arrived]) -> BatchDecision:
         async with self._transaction() as transaction:
             read = await _read(transaction, commands, self._expiries_max)
+            crowd = crowd_of(commands, read.states, read.decided, read.decided_at, read.due_max)
+            if crowd is not None:
+                raise CrowdedError(crowd)
             with _the_core():
                 decision = decide_batch(
                     commands,
@@ -96,11 +125,12 @@ class Applier:
                     kinds=KINDS,
                     decided_at=read.decided_at,
                     request_retention=self._request_retention,
+                    parking=self._parking,
                 )
             await transaction.write(_writes(decision))
             self._reached(CrashPoint.IN_TRANSACTION)
         self._reached(CrashPoint.AFTER_COMMIT)
-        return decision
+        return with_steps(decision, read.decided)
 
     async def _apply_one_by_one(self, commands: Sequence[Arrived]) -> Applied:
         outcomes: list[Outcome] = []
@@ -144,7 +174,7 @@ class Applier:
                         detail=INTERNAL_ERROR_DETAIL,
                     )
                 await transaction.write(_writes(decision))
-            return decision
+            return with_steps(decision, read.decided)
 
         return await _unraced(refuse)
 
@@ -186,8 +216,10 @@ async def _read(transaction: Transaction, commands: Sequence[Arrived], expiries_
     decided_at, decided = await transaction.clock_and_decided(
         [Claim(arrived.source, arrived.claim_id, arrived.request_id) for arrived in commands]
     )
-    pools = await transaction.pools(keys) if resources else {}
-    holds = await _holds(transaction, commands, resources, decided_at, expiries_max) if resources else {}
+    until = _until(resources, decided_at)
+    pools, have_due_orders = await transaction.pools(keys, until) if resources else ({}, set())
+    due_max = max(EXPIRIES_LEAST, expiries_max // max(1, len(resources)))
+    holds = await _holds(transaction, commands, resources, until, due_max) if resources else {}
     buyers = {
         (arrived.key, buyer)
         for arrived in commands
@@ -196,7 +228,8 @@ async def _read(transaction: Transaction, commands: Sequence[Arrived], expiries_
     live = await transaction.live_holds_of(buyers) if buyers else {}
     states = {key: State(key, resources.get(key), pools.get(key, {})) for key in keys}
     for key, holds_of_resource in holds.items():
-        states[key].add_holds(holds_of_resource)
+        states[key].add(holds_of_resource)
+    await _read_orders(transaction, commands, states, _Due(have_due_orders, until, due_max))
     await _read_refused(transaction, commands, states)
     for (key, buyer), holds_of_buyer in live.items():
         states[key].live_holds_of[buyer] = holds_of_buyer
@@ -204,33 +237,86 @@ async def _read(transaction: Transaction, commands: Sequence[Arrived], expiries_
         events={row.request_id: row.events for row in decided},
         owners={(row.source, row.claim_id): row.request_id for row in decided if row.owns_claim},
     )
-    return _Read(decided_at, known, states)
+    return _Read(decided_at, decided, await _know_payments(transaction, commands, known), states, due_max)
 
 
 async def _holds(
     transaction: Transaction,
     commands: Sequence[Arrived],
     resources: Mapping[ResourceKey, Resource],
-    decided_at: datetime,
-    expiries_max: int,
+    until: datetime,
+    due_max: int,
 ) -> dict[ResourceKey, list[Hold]]:
     """Read what is due on any arrival of the batch, and the holds that its commands name or would place.
 
-    A resource may have a hundred thousand holds that ended at one instant: each batch expires its share of them, oldest
-    first, and the sweeper comes again until none is left. So a transaction stays short whatever ended.
+    A resource may have a hundred thousand holds that ended at one instant: a transaction expires so many at most, oldest
+    first, and stays short whatever ended. See `workers.steps` for what decides a command though more is due.
     """
-    # After a failover Postgres's clock may be behind an arrival that is stored already, and arrivals never go back.
-    until = max(decided_at, *(resource.last_arrived_at for resource in resources.values()))
     named = {hold_id for arrived in commands if (hold_id := _named(arrived)) is not None}
-    due_max = max(EXPIRIES_LEAST, expiries_max // len(resources))
     return await transaction.holds(list(resources), until, named, due_max)
+
+
+def _until(resources: Mapping[ResourceKey, Resource], decided_at: datetime) -> datetime:
+    """Return the latest arrival that the batch may have.
+
+    After a failover Postgres's clock may be behind an arrival that is stored already, and arrivals never go back.
+    """
+    return max([decided_at, *(resource.last_arrived_at for resource in resources.values())])
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """Which resources have orders or payments that are over, by when, and how many of these a batch ends."""
+
+    keys: Collection[ResourceKey]
+    until: datetime
+    due_max: int
+
+
+async def _read_orders(
+    transaction: Transaction, commands: Sequence[Arrived], states: Mapping[ResourceKey, State], due: _Due
+) -> None:
+    """Read orders and payments where commands ask for them, or where some are over; most batches have none of either."""
+    named = {order_id for arrived in commands if (order_id := _named_order(arrived)) is not None}
+    keys = {arrived.key for arrived in commands if _named_order(arrived) is not None} | {*due.keys}
+    if not keys:
+        return
+    for key, row in await transaction.orders(keys, due.until, named, due.due_max):
+        states[key].add([row])
+
+
+def _named_order(arrived: Arrived) -> str | None:
+    match arrived.command:
+        case commands_.PlaceOrder():
+            return order_id_of(arrived.request_id)
+        case commands_.CancelOrder() | commands_.RecordPayment() as command:
+            return command.order_id
+        case _:
+            return None
+
+
+async def _know_payments(transaction: Transaction, commands: Sequence[Arrived], known: Known) -> Known:
+    """Add what is known of the payments that the batch reports, wherever they live: a payment is counted once."""
+    named = {
+        (command.provider, command.payment_id, command.event_id)
+        for arrived in commands
+        if isinstance(command := arrived.command, commands_.RecordPayment)
+    }
+    if not named:
+        return known
+    found = await transaction.known_payments(named)
+    return replace(
+        known,
+        order_of_payment={(it.provider, it.payment_id): it.order_id for it in found if it.order_id is not None},
+        payment_of_event={(it.provider, it.event_id): it.recorded_of for it in found if it.recorded_of is not None},
+    )
 
 
 def _named(arrived: Arrived) -> str | None:
     match arrived.command:
         case commands_.Hold():
             return hold_id_of(arrived.request_id)
-        case commands_.DefineResource() | commands_.Expire():
+        case commands_.DefineResource() | commands_.Expire() | commands_.CancelOrder() | commands_.RecordPayment():
             return None
         case command:
             return command.hold_id
@@ -258,4 +344,7 @@ def _writes(decision: BatchDecision) -> Writes:
         resources=[ResourceWrite(key, expected, row) for key, (expected, row) in decision.resources.items()],
         pools=decision.pools,
         holds=decision.holds,
+        orders=decision.orders,
+        payments=decision.payments,
+        payment_events=decision.payment_events,
     )

@@ -117,6 +117,7 @@ def _pipeline(settings: Settings, catalogue: Catalogue, hooks: Hooks, servers: _
         reader=Reader(settings.key_ring(), catalogue.partitions),
         applier=Applier(
             servers.store.transaction,
+            parking=timedelta(seconds=settings.parked_payment_seconds),
             request_retention=timedelta(days=settings.request_retention_days),
             expiries_max=settings.expiries_max,
             reached=hooks.reached,

@@ -14,7 +14,7 @@ from topics import commands, signatures
 from topics.catalogue import LOG_APPEND_TIME, MESSAGE_BYTES_MAX, ROOM_FOR_HEADERS_BYTES
 from topics.cloudevents import EVENT_BYTES_MAX, Envelope, Headers, Malformed, decode, decode_structured
 from topics.dead_letters import Reason
-from topics.identifiers import is_resource_id, request_id
+from topics.identifiers import ORDER, is_resource_id, parse, request_id
 from topics.partitions import partition_of
 from workers.core.batch import Arrived
 from workers.core.kinds.registry import KINDS
@@ -239,7 +239,8 @@ def _read_event(incoming: Incoming, key: str, event: _Event) -> Ordered | Reject
 
 def _command(incoming: Incoming, key: str, envelope: Envelope) -> commands.Command:
     kind = KINDS.get(incoming.kind)
-    if kind is None or envelope.type not in commands.COMMANDS:
+    takes = kind is not None and (kind.takes_orders or envelope.type not in commands.NEED_ORDERS)
+    if kind is None or not takes or envelope.type not in commands.COMMANDS:
         raise _Unreadable(Reason.UNKNOWN_TYPE, f"{envelope.type} is no command of {incoming.topic}")
     if envelope.version != commands.VERSION:
         raise _Unreadable(Reason.UNKNOWN_VERSION, f"version {envelope.version} of {envelope.type} is not known")
@@ -249,7 +250,17 @@ def _command(incoming: Incoming, key: str, envelope: Envelope) -> commands.Comma
         raise _Unreadable(Reason.INVALID_COMMAND, f"{envelope.type}: {fault}") from fault
     if command.resource_id != key:
         raise _Unreadable(Reason.MIS_KEYED, f"the key is {key}, the body says {command.resource_id}")
-    fault_of_kind = kind.fault_of(command)
+    fault_of_kind = _fault_of_order(incoming.kind, command) or kind.fault_of(command)
     if fault_of_kind is not None:
         raise _Unreadable(Reason.INVALID_COMMAND, f"{envelope.type}: {fault_of_kind}")
     return command
+
+
+def _fault_of_order(kind: str, command: commands.Command) -> str | None:
+    """Say what is wrong with the order that a payment names: it may not have come yet, so its id must say where it will."""
+    if not isinstance(command, commands.RecordPayment):
+        return None
+    order = parse(command.order_id, ORDER)
+    if order is None or (order.kind, order.resource_id) != (kind, command.resource_id):
+        return f"order_id is none of an order of {kind} {command.resource_id}"
+    return None

@@ -17,7 +17,7 @@ from schema.rows import ResourceKey
 from topics.catalogue import Catalogue
 from topics.commands import Expire
 from topics.producer import Record, SendAll
-from topics.record import command_event, record_of
+from topics.record import command_record
 from topics.signatures import WORKER_SOURCE_PREFIX, SigningKey
 
 _log = structlog.get_logger(__name__)
@@ -85,11 +85,11 @@ class Sweeper:
         self.published += len(asked)
 
     def _record(self, key: ResourceKey) -> Record:
-        event = command_event(
+        return command_record(
             self._catalogue.commands(key.kind),
             key.kind,
             Expire(resource_id=key.resource_id),
             source=SOURCE,
             command_id=str(uuid.uuid4()),
+            signing_key=self._signing_key,
         )
-        return record_of(event, self._signing_key)

@@ -113,7 +113,12 @@ class Commands:
         )
 
     def judge(self, request: AuditedRequest) -> None:
-        """Look for the record that a stored request was decided from, if it is within what was read."""
+        """Look for the record that a stored request was decided from, if it is within what was read.
+
+        A step has none of its own.
+        """
+        if request.is_step:
+            return
         span = self.spans[request.key.kind].get(request.partition)
         if span is not None and (request.offset < span.first or request.offset >= span.end):
             return

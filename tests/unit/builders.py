@@ -39,17 +39,18 @@ def arrived(
     appended_at: datetime = START,
     expiry_time: datetime | None = None,
     offset: int = 0,
+    kind: str = "slot",
 ) -> Arrived:
-    """Return a slot command as the reader would hand it on."""
-    print_of_command = fingerprint("slot", command)
+    """Return a command, of a slot by default, as the reader would hand it on."""
+    print_of_command = fingerprint(kind, command)
     return Arrived(
-        key=ResourceKey("slot", command.resource_id),
+        key=ResourceKey(kind, command.resource_id),
         command=command,
         source=source,
         claim_id=claim,
         account=signatures.account_of(source),
         fingerprint=print_of_command,
-        request_id=request_id("slot", command.resource_id, source, claim, print_of_command),
+        request_id=request_id(kind, command.resource_id, source, claim, print_of_command),
         appended_at=appended_at,
         partition=0,
         offset=offset,

@@ -9,10 +9,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from schema.rows import Hold, Pool, Request, Resource, ResourceKey
+from schema.rows import (
+    Hold,
+    Order,
+    Payment,
+    PaymentEvent,
+    PaymentKey,
+    Pool,
+    Request,
+    Resource,
+    ResourceKey,
+    UnitsAre,
+)
 from topics.commands import Hold as HoldCommand
-from topics.commands import OfHold
-from topics.identifiers import hold_id_of, request_id_of
+from topics.commands import OfHold, OfOrder, PlaceOrder, RecordPayment
+from topics.identifiers import hold_id_of, order_id_of, request_id_of
+from topics.orders import OrderStatus
 from topics.resources import Counters, HoldStatus
 from topics.signatures import account_of
 from workers.core.batch import Arrived, BatchDecision, Known, decide_batch, fail_one, touched
@@ -24,12 +36,15 @@ RETENTION = timedelta(days=14)
 
 @dataclass
 class Ledger:
-    """The four tables."""
+    """The tables."""
 
     resources: dict[ResourceKey, Resource] = field(default_factory=dict)
     pools: dict[tuple[ResourceKey, str], Pool] = field(default_factory=dict)
     holds: dict[str, tuple[ResourceKey, Hold]] = field(default_factory=dict)
     requests: dict[str, Request] = field(default_factory=dict)
+    orders: dict[str, tuple[ResourceKey, Order]] = field(default_factory=dict)
+    payments: dict[PaymentKey, tuple[ResourceKey, Payment]] = field(default_factory=dict)
+    payment_events: dict[tuple[str, str], PaymentEvent] = field(default_factory=dict)
 
     def apply(self, commands: Sequence[Arrived], decided_at: datetime) -> BatchDecision:
         """Decide a batch on what is kept, and keep what it writes."""
@@ -86,12 +101,28 @@ class Ledger:
             # As from Postgres: there is no count of a buyer who has none.
             live_holds_of=dict(Counter(hold.buyer for hold in live if hold.buyer is not None and hold.buyer in asking)),
         )
-        state.add_holds(
+        state.add(
             hold
             for its, hold in self.holds.values()
             if its == key and (hold.hold_id in named or (hold.status is HoldStatus.HELD and hold.expires_at <= until))
         )
+        self._add_orders(state, {_ordered(arrived) for arrived in commands}, until)
         return state
+
+    def _add_orders(self, state: State, named: set[str | None], until: datetime) -> None:
+        orders = [
+            order
+            for its, order in self.orders.values()
+            if its == state.key and (order.order_id in named or _is_over(order, until))
+        ]
+        named |= {order.order_id for order in orders}
+        state.add(orders)
+        state.add(
+            payment
+            for its, payment in self.payments.values()
+            if its == state.key
+            and (payment.order_id in named or (payment.parked_until is not None and payment.parked_until <= until))
+        )
 
     def _known(self, commands: Sequence[Arrived]) -> Known:
         claims = {arrived.claim for arrived in commands}
@@ -102,7 +133,19 @@ class Ledger:
             if request.owns_claim and (request.source, request.claim_id) in claims
         }
         decided = self.requests.keys() & (ids | set(owning.values()))
-        return Known({request_id: self.requests[request_id].events for request_id in decided}, owning)
+        reports = [arrived.command for arrived in commands if isinstance(arrived.command, RecordPayment)]
+        return Known(
+            events={request_id: self.requests[request_id].events for request_id in decided},
+            owners=owning,
+            order_of_payment={
+                key: self.payments[key][1].order_id
+                for key in {(its.provider, its.payment_id) for its in reports} & self.payments.keys()
+            },
+            payment_of_event={
+                key: self.payment_events[key].payment_id
+                for key in {(its.provider, its.event_id) for its in reports} & self.payment_events.keys()
+            },
+        )
 
     def _write(self, decision: BatchDecision) -> None:
         for request in decision.requests:
@@ -113,6 +156,13 @@ class Ledger:
             self.resources[key] = resource
         self.pools.update(decision.pools)
         self.holds.update({hold.hold_id: (key, hold) for key, hold in decision.holds})
+        self.orders.update({order.order_id: (key, order) for key, order in decision.orders})
+        self.payments.update({payment.key: (key, payment) for key, payment in decision.payments})
+        for event in decision.payment_events:
+            assert (event.provider, event.event_id) not in self.payment_events, "a provider's event is recorded once"
+            self.payment_events[event.provider, event.event_id] = event
+        used = [order.hold_id for _, order in self.orders.values()]
+        assert len(used) == len(set(used)), "the unique index on the holds of orders"
         owners = [(request.source, request.claim_id) for request in self.requests.values() if request.owns_claim]
         assert len(owners) == len(set(owners)), "the unique index on owned claims"
         for pool in self.pools.values():
@@ -135,10 +185,24 @@ class Ledger:
                 oversubscribed_by=sum(max(0, -units) for units in free),
             )
             assert all(pool.ceiling == max(pool.capacity, pool.held + pool.taken) for pool in pools)
-            assert resource.counters.held == _claimed(self.holds_of(key, HoldStatus.HELD))
-            assert resource.counters.taken == _claimed(self.holds_of(key, HoldStatus.CONFIRMED))
+            held, taken = self._ordered_units(key)
+            assert resource.counters.held == _claimed(self.holds_of(key, HoldStatus.HELD)) + held
+            assert resource.counters.taken == _claimed(self.holds_of(key, HoldStatus.CONFIRMED)) + taken
             for hold in self.holds_of(key, HoldStatus.CONFIRMED):
                 assert sum(hold.units.values()) == hold.quantity, "what is firm has all its units"
+
+    def _ordered_units(self, key: ResourceKey) -> tuple[int, int]:
+        """Return the units that orders hold and have taken, by what became of each."""
+        held = taken = 0
+        for its, order in self.orders.values():
+            if its == key:
+                assert sum(order.units.values()) == order.quantity
+                assert self.holds[order.hold_id][1].status is HoldStatus.USED
+                assert (order.status is OrderStatus.PENDING_PAYMENT) == (order.units_are is UnitsAre.HELD)
+                assert order.status is not OrderStatus.PAID or order.units_are is UnitsAre.TAKEN
+                held += order.quantity * (order.units_are is UnitsAre.HELD)
+                taken += order.quantity * (order.units_are is UnitsAre.TAKEN)
+        return held, taken
 
 
 def _named(arrived: Arrived) -> str | None:
@@ -154,3 +218,14 @@ def _names(arrived: Arrived, hold_id: str | None) -> bool:
 
 def _claimed(holds: list[Hold]) -> int:
     return sum(sum(hold.units.values()) for hold in holds)
+
+
+def _ordered(arrived: Arrived) -> str | None:
+    """Return the order that a command names, or would place."""
+    if isinstance(arrived.command, PlaceOrder):
+        return order_id_of(arrived.request_id)
+    return arrived.command.order_id if isinstance(arrived.command, OfOrder) else None
+
+
+def _is_over(order: Order, until: datetime) -> bool:
+    return order.status is OrderStatus.PENDING_PAYMENT and order.payment_due_at <= until

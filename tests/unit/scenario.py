@@ -32,7 +32,15 @@ from tests.unit.builders import arrived, at
 from tests.unit.ledger import Ledger
 from topics import events
 from topics.commands import COMMANDS, Command, Hold
-from topics.events import HoldChanged, RequestRefused, ResourceDefined
+from topics.events import (
+    EventData,
+    HoldChanged,
+    OrderChanged,
+    PaymentRecorded,
+    RefundRequired,
+    RequestRefused,
+    ResourceDefined,
+)
 from topics.identifiers import hold_id_of, request_id_of
 from workers.core.batch import Arrived, Outcome
 
@@ -55,6 +63,9 @@ _COMMANDS = {
     "extend": "Extend",
     "change": "ChangeHold",
     "expire": "Expire",
+    "place": "PlaceOrder",
+    "refuse": "CancelOrder",
+    "pay": "RecordPayment",
 }
 _HOLDING = ("hold", "fail")
 NEVER_SEEN = "hold_slot~room~" + "z" * 32
@@ -83,6 +94,7 @@ class Scenario:
     claims: dict[str, str] = field(default_factory=dict)
     hold_ids: dict[str, str] = field(default_factory=dict)
     unnamed: int = 0
+    kind: str = "slot"
 
     def play(self, text: str) -> None:
         """Play a table; raises AssertionError naming the first line that came out otherwise."""
@@ -103,11 +115,17 @@ class Scenario:
                     self._decide(batch)
                     batch = None
                 case _:
-                    line = self._line(number, words)
+                    line = self.play_line(number, words)
+                    if line is None:
+                        continue
                     if batch is None:
                         self._decide([line])
                     else:
                         batch.append(line)
+
+    def play_line(self, number: int, words: list[str]) -> Line | None:
+        """Read a line; None if it sends nothing."""
+        return self._line(number, words)
 
     def _line(self, number: int, words: list[str]) -> Line:
         arrow = words.index("->")
@@ -154,6 +172,7 @@ class Scenario:
             source=line.source,
             appended_at=at(self.now - line.late),
             expiry_time=None if line.wanted_until is None else at(line.wanted_until),
+            kind=self.kind,
         )
         self.claims.setdefault(command.request_id, line.claim)
         return command
@@ -189,7 +208,7 @@ class Scenario:
             return [*before, "done"], {}
         answer = told[-1][1]
         assert isinstance(answer, HoldChanged | RequestRefused | ResourceDefined)
-        return [*before, *_words(told[-1][0].type, answer)], dict(_numbers(answer))
+        return [*before, *_words(told[-1][0].type, answer)], dict(numbers_of(answer))
 
 
 def _words(type_name: str, answer: HoldChanged | RequestRefused | ResourceDefined) -> list[str]:
@@ -200,17 +219,32 @@ def _words(type_name: str, answer: HoldChanged | RequestRefused | ResourceDefine
     return [_OUTCOMES[type_name]]
 
 
-def _numbers(data: HoldChanged | RequestRefused | ResourceDefined) -> Iterator[tuple[str, str]]:
+def numbers_of(data: EventData) -> Iterator[tuple[str, str]]:
+    """Yield what an event tells in numbers, and states, by short names."""
     yield "version", str(data.version)
+    yield "arrived", str(round((data.arrived_at - at(0)).total_seconds()))
     if data.counters is not None:
         yield from ((name, str(number)) for name, number in msgspec.structs.asdict(data.counters).items())
-    if isinstance(data, HoldChanged):
-        yield "until", str(round((data.hold.expires_at - data.decided_at).total_seconds()))
-        yield "latest", str(round((data.hold.expires_latest_at - data.decided_at).total_seconds()))
-        yield "claimed", str(sum(data.hold.units.values()))
-        yield "quantity", str(data.hold.quantity)
-        yield "status", data.hold.status.value
-    yield "arrived", str(round((data.arrived_at - at(0)).total_seconds()))
+    match data:
+        case HoldChanged(hold=hold):
+            yield "until", str(round((hold.expires_at - data.decided_at).total_seconds()))
+            yield "latest", str(round((hold.expires_latest_at - data.decided_at).total_seconds()))
+            yield "claimed", str(sum(hold.units.values()))
+            yield "quantity", str(hold.quantity)
+            yield "status", hold.status.value
+        case OrderChanged(order=order):
+            yield "due", str(round((order.payment_due_at - data.decided_at).total_seconds()))
+            yield "status", order.status.value
+            yield "ended_by", "nothing" if order.ended_by is None else order.ended_by.value
+            for name in ("amount", "unit_price", "counted", "overpaid_by", "refund_due"):
+                yield name, str(getattr(order, name))
+        case PaymentRecorded(payment=payment):
+            yield "payment", payment.status.value
+        case RefundRequired():
+            yield "why", data.why.value
+            yield "refund", "all" if data.amount is None else str(data.amount)
+        case _:
+            return
 
 
 def _command(verb: str, resource_id: str, options: dict[str, str]) -> Command:

@@ -6,19 +6,43 @@ from datetime import datetime, timedelta
 import msgspec
 
 from schema.rows import Hold as HoldRow
-from schema.rows import Pool, Resource, ResourceKey
+from schema.rows import Order, Pool, Resource, ResourceKey, UnitsAre
 from tests.unit.builders import at
-from topics.commands import Cancel, ChangeHold, Command, Confirm, DefineResource, Extend, Hold
-from topics.identifiers import hold_id_of
-from topics.resources import Counters, HoldStatus, Settings
+from topics.commands import (
+    Cancel,
+    CancelOrder,
+    ChangeHold,
+    Command,
+    Confirm,
+    DefineResource,
+    Extend,
+    Hold,
+    PlaceOrder,
+    RecordPayment,
+)
+from topics.identifiers import hold_id_of, order_id_of
+from topics.orders import OrderStatus, PaymentReport
+from topics.resources import Counters, HoldStatus, Sale, Settings
 from workers.core.decide import decide
-from workers.core.kinds.slot import POOL, Slot
+from workers.core.kinds import Kind
+from workers.core.kinds.one_pool import POOL
+from workers.core.kinds.product import Product
+from workers.core.kinds.slot import Slot
 from workers.core.state import Decision, State
 from workers.core.telling import Ask
 
 NOW = at(1000)
 REQUEST = "req_slot~r~" + "a" * 32
 HOLD = hold_id_of("req_slot~r~" + "b" * 32)
+ORDER = order_id_of("req_product~r~" + "c" * 32)
+PAYMENT = RecordPayment(
+    resource_id="r",
+    order_id=ORDER,
+    provider="bank",
+    payment_id="p1",
+    event_id="e1",
+    status=PaymentReport.PROCESSING,
+)
 
 
 class Situation:
@@ -35,6 +59,8 @@ class Situation:
         self.pool = Pool(capacity=9, held=1, taken=0, ceiling=9)
         self.live_holds_of: dict[str, int] = {}
         self.refused: dict[str, tuple[str, str]] = {}
+        self.kind: Kind = Slot()
+        self.order: Order | None = None
         self.hold: HoldRow | None = HoldRow(
             hold_id=HOLD,
             account="alice",
@@ -82,6 +108,14 @@ class Situation:
                 self.refused[HOLD] = (self.ask.account, "sold_out")
             case "hold_not_found":
                 self.ask = replace(self.ask, account="mallory")
+            case "needs_order":
+                self.kind = Product()
+            case "hold_used":
+                self._end(HoldStatus.USED)
+            case "order_not_found":
+                self.ask = replace(self.ask, account="mallory")
+            case "payment_of_another_order":
+                self.ask = replace(self.ask, payment_order_id="order_product~r~" + "z" * 32)
             case "hold_confirmed":
                 self._end(HoldStatus.CONFIRMED)
             case "hold_cancelled":
@@ -103,28 +137,66 @@ class Situation:
         counters = Counters(self.pool.capacity, self.pool.held, 0, self.pool.capacity - self.pool.held, 0)
         resource = Resource(7, self.settings, counters, at(0))
         state = State(key, resource, {POOL: self.pool}, live_holds_of=self.live_holds_of, refused=self.refused)
-        state.add_holds([] if self.hold is None else [self.hold])
+        state.add([row for row in (self.hold, self.order) if row is not None])
         return state
 
     def decide(self, arrived_at: datetime = NOW) -> Decision:
         """Decide in this situation."""
-        return decide(self.state(), Slot(), self.ask, arrived_at, NOW)
+        return decide(self.state(), self.kind, self.ask, arrived_at, NOW)
 
 
 def situation(name: str) -> Situation:
     """Return the situation of a command: each asks for all that a command of its type may ask for."""
     match name:
         case "Hold":
-            return Situation(Hold(resource_id="r", quantity=2, buyer="ann"))
+            its = Situation(Hold(resource_id="r", quantity=2, buyer="ann"))
         case "DefineResource":
-            return Situation(DefineResource(resource_id="r", capacity=1, if_version=7))
+            its = Situation(DefineResource(resource_id="r", capacity=1, if_version=7))
         case "Confirm":
-            return Situation(Confirm(resource_id="r", hold_id=HOLD))
+            its = Situation(Confirm(resource_id="r", hold_id=HOLD))
         case "Cancel":
-            return Situation(Cancel(resource_id="r", hold_id=HOLD), claimed=1)
+            its = Situation(Cancel(resource_id="r", hold_id=HOLD), claimed=1)
         case "Extend":
-            return Situation(Extend(resource_id="r", hold_id=HOLD, seconds=600), claimed=1)
+            its = Situation(Extend(resource_id="r", hold_id=HOLD, seconds=600), claimed=1)
         case "ChangeHold":
-            return Situation(ChangeHold(resource_id="r", hold_id=HOLD, quantity=2), claimed=1)
+            its = Situation(ChangeHold(resource_id="r", hold_id=HOLD, quantity=2), claimed=1)
+        case "PlaceOrder":
+            its = _sale(PlaceOrder(resource_id="r", hold_id=HOLD))
+        case "CancelOrder":
+            its = _sale(CancelOrder(resource_id="r", order_id=ORDER), ordered=True)
+        case "RecordPayment":
+            its = _sale(PAYMENT, ordered=True)
         case _:
             raise AssertionError(name)
+    return its
+
+
+def _sale(command: Command, *, ordered: bool = False) -> Situation:
+    """Return a situation of a product: with the hold, or with an order that was placed with another."""
+    its = Situation(command)
+    assert its.hold is not None
+    its.kind = Product()
+    its.settings = msgspec.structs.replace(its.settings, sale=Sale(price=500, currency="EUR", payment_seconds=900))
+    if not ordered:
+        its.hold = replace(its.hold, unit_price=500, currency="EUR")
+        return its
+    its.hold = None
+    its.order = Order(
+        order_id=ORDER,
+        hold_id=HOLD,
+        account="alice",
+        token_hash="f" * 64,
+        client_reference=None,
+        status=OrderStatus.PENDING_PAYMENT,
+        ended_by=None,
+        quantity=1,
+        units={POOL: 1},
+        units_are=UnitsAre.HELD,
+        unit_price=500,
+        amount=500,
+        currency="EUR",
+        payment_due_at=at(1890),
+        placed_at=at(990),
+        updated_at=at(990),
+    )
+    return its

@@ -358,6 +358,10 @@ def test_every_other_field_is_part_of_what_is_asked() -> None:
         "units_per_hold": 1,
         "holds_per_buyer": 1,
         "title": "t",
+        "price": 1,
+        "currency": "USD",
+        "name": "n",
+        "payment_seconds": 1,
     }
     for type_name, fields in (("Hold", holds_asked), ("DefineResource", definitions_asked)):
         assert fields.keys() | commands.NOT_FINGERPRINTED >= set(commands.COMMANDS[type_name].__struct_fields__)
@@ -367,13 +371,8 @@ def test_every_other_field_is_part_of_what_is_asked() -> None:
 
 def test_kind_and_type_are_part_of_what_is_asked() -> None:
     """A hold of a slot is not one of a product, nor a definition without fields."""
-    hold = Hold(resource_id="r")
-    prints = {
-        fingerprint("slot", hold),
-        fingerprint("product", hold),
-        fingerprint("slot", DefineResource(resource_id="r")),
-    }
-    assert len(prints) == 3
+    holds = {fingerprint(kind, Hold(resource_id="r")) for kind in ("slot", "product")}
+    assert len(holds | {fingerprint("slot", DefineResource(resource_id="r"))}) == 3
 
 
 ordinary = st.datetimes(min_value=datetime(2, 1, 1), max_value=datetime(9998, 1, 1))  # noqa: DTZ001 - the zone follows

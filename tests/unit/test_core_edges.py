@@ -10,7 +10,8 @@ from tests.unit.situations import HOLD, NOW, situation
 from topics.commands import Confirm, DefineResource, Expire, Hold
 from topics.events import ResourceDefined
 from workers.core.decide import decide
-from workers.core.kinds.slot import POOL, Slot
+from workers.core.kinds.one_pool import POOL
+from workers.core.kinds.slot import Slot
 from workers.core.state import Decision
 
 

@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from topics import identifiers
-from topics.identifiers import hold_id_of, is_resource_id, parse, request_id, request_id_of
+from topics.identifiers import (
+    ORDER,
+    hold_id_of,
+    is_resource_id,
+    order_id_of,
+    parse,
+    refund_id,
+    request_id,
+    request_id_of,
+)
 
 FINGERPRINT = bytes(32)
 resource_ids = st.text(string.ascii_letters + string.digits + "._-", min_size=1, max_size=64).filter(
@@ -131,3 +140,20 @@ def test_parsing_raises_nothing(text: str, prefix: str) -> None:
     """Ids come from strangers' paths: any text is read or refused, and what is read is the text."""
     parsed = parse(text, prefix)
     assert parsed is None or str(parsed) == text
+
+
+def test_the_id_of_an_order_follows_from_its_request() -> None:
+    """And says where the order will be, before it is."""
+    request = request_id("product", "shoe", "s", "c", FINGERPRINT)
+    order = order_id_of(request)
+    assert order == request.replace("req_", "order_")
+    parsed = parse(order, ORDER)
+    assert parsed is not None
+    assert (parsed.kind, parsed.resource_id) == ("product", "shoe")
+
+
+def test_e40_the_id_of_a_refund_derives_from_the_payment() -> None:
+    """Golden, as other systems deduplicate by it; no payment shares another's by where its provider's name ends."""
+    assert refund_id("product", "shoe", "bank", "p1") == "refund_product~shoe~23q6xasjku2zmgnvrxeuhcvxmknelo47"
+    assert refund_id("product", "shoe", "bankp", "1") != refund_id("product", "shoe", "bank", "p1")
+    assert refund_id("product", "shoe", "card", "p1") != refund_id("product", "shoe", "bank", "p1")

@@ -5,9 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from topics.orders import OrderStatus, PaymentStatus
 from topics.refusals import CATALOGUE
 from topics.resources import HoldStatus
 from workers.core.lifecycle import BEGINS, NEXT, REFUSAL_OF_STATUS, Happening, diagram
+from workers.core.order_lifecycle import (
+    NEXT_OF_ORDER,
+    NEXT_OF_PAYMENT,
+    OrderHappening,
+    PaymentHappening,
+    diagrams,
+)
 
 LIVE = {HoldStatus.HELD}
 DOCS = Path(__file__).parents[2] / "docs"
@@ -32,9 +40,9 @@ def test_nothing_comes_back_to_life(status: HoldStatus) -> None:
     assert LIVE & set(NEXT[status].values()) == set()
 
 
-@pytest.mark.parametrize("status", HoldStatus, ids=lambda its: its.value)
+@pytest.mark.parametrize("status", [its for its in HoldStatus if its is not HoldStatus.USED], ids=lambda its: its.value)
 def test_a_cancel_always_succeeds(status: HoldStatus) -> None:
-    """E-82: and leads to an end, the one that is there already if there is one."""
+    """E-82: and leads to an end, the one that is there already if there is one. What an order used is the order's."""
     after = NEXT[status][Happening.CANCEL]
     assert after is (HoldStatus.EXPIRED if status is HoldStatus.EXPIRED else HoldStatus.CANCELLED)
 
@@ -52,9 +60,44 @@ def test_what_is_not_in_the_table_has_a_refusal() -> None:
 
 
 def test_the_diagram_in_the_docs_is_the_table_of_the_code() -> None:
-    """Each arrow, and none besides; if this fails, put what `diagram()` returns into docs/lifecycle.md."""
+    """Each arrow, and none besides; if this fails, put what `diagram()` and `diagrams()` return into docs/lifecycle.md."""
     blocks = re.findall(r"```mermaid\n(.*?)\n```", (DOCS / "lifecycle.md").read_text(), re.DOTALL)
-    assert blocks == [diagram()]
+    assert blocks == [diagram(), *diagrams()]
+
+
+def test_every_state_of_orders_and_payments_is_in_their_tables() -> None:
+    """None is forgotten, and each can be reached or is where it begins."""
+    assert set(NEXT_OF_ORDER) == set(OrderStatus)
+    assert set(NEXT_OF_PAYMENT) == set(PaymentStatus)
+    assert {after for ways in NEXT_OF_ORDER.values() for after in ways.values()} | {OrderStatus.PENDING_PAYMENT} == set(
+        OrderStatus
+    )
+    assert {happening for ways in NEXT_OF_ORDER.values() for happening in ways} == set(OrderHappening)
+    assert {happening for ways in NEXT_OF_PAYMENT.values() for happening in ways} == set(PaymentHappening)
+
+
+def test_a_payment_only_moves_forward() -> None:
+    """But for one that waited for its order, which then turned out to be in another currency: it never counted."""
+    forward = list(PaymentStatus)
+    back = [
+        (status, after)
+        for status, ways in NEXT_OF_PAYMENT.items()
+        for after in ways.values()
+        if forward.index(after) < forward.index(status)
+    ]
+    assert back == [(PaymentStatus.PAID, PaymentStatus.MISMATCHED)]
+
+
+def test_e40_money_is_required_back_once() -> None:
+    """No way leads from there but to its being given back, and none leads there again."""
+    assert NEXT_OF_PAYMENT[PaymentStatus.REFUND_REQUIRED] == {PaymentHappening.REFUND: PaymentStatus.REFUNDED}
+    assert NEXT_OF_PAYMENT[PaymentStatus.REFUNDED] == {}
+
+
+def test_e35_what_is_refunded_never_comes_back() -> None:
+    """Nor does an order wait for payment twice."""
+    assert set(NEXT_OF_ORDER[OrderStatus.REFUNDED].values()) == {OrderStatus.REFUNDED}
+    assert all(OrderStatus.PENDING_PAYMENT not in ways.values() for ways in NEXT_OF_ORDER.values())
 
 
 def test_the_diagram_has_an_arrow_for_each_way() -> None:

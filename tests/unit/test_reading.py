@@ -232,8 +232,8 @@ def test_what_cannot_be_decoded_comes_before_what_is_forbidden() -> None:
     assert reason_of(read(signed_record(envelope_of(define(), version=2), None))) is Reason.UNKNOWN_VERSION
 
 
-def test_a_command_of_the_design_that_is_not_served_yet_is_unknown_to_those_who_may() -> None:
-    """And forbidden to those who may not, so that this release keeps the authority of the next."""
+def test_a_command_that_a_kind_does_not_take_is_unknown_to_those_who_may() -> None:
+    """And forbidden to those who may not: authority is asked first."""
     assert reason_of(read(signed_record(payment("gateway/alice")))) is Reason.UNKNOWN_TYPE
     assert is_forbidden(read(signed_record(payment("gateway/alice"), None)))
 

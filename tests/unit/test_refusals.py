@@ -31,9 +31,13 @@ def test_the_catalogue_is_closed_and_in_this_order() -> None:
         "version_mismatch",
         "hold_refused",
         "hold_not_found",
+        "needs_order",
         "hold_confirmed",
+        "hold_used",
         "hold_cancelled",
         "hold_expired",
+        "order_not_found",
+        "payment_of_another_order",
         "closed",
         "not_open_yet",
         "units_per_hold_exceeded",
@@ -67,18 +71,29 @@ def test_a_refusal_says_what_it_is(reason: str) -> None:
 
 EVERY = ("idempotency_key_reused", "command_expired", "not_found")
 HOLD_IS_NOT_THERE = ("hold_refused", "hold_not_found")
-HOLD_IS_OVER = ("hold_confirmed", "hold_cancelled", "hold_expired")
+HOLD_IS_OVER = ("hold_confirmed", "hold_used", "hold_cancelled", "hold_expired")
 TAKING = ("closed", "not_open_yet", "units_per_hold_exceeded")
-OF_HOLD = ("Confirm", "Cancel", "Extend", "ChangeHold")
+OF_HOLD = ("Confirm", "Cancel", "Extend", "ChangeHold", "PlaceOrder")
 
 # For each command all that may refuse it, in order of precedence.
 REASONS = {
     "Hold": (*EVERY, *TAKING, "holds_per_buyer_exceeded", "sold_out"),
     "DefineResource": ("idempotency_key_reused", "command_expired", "version_mismatch"),
-    "Confirm": (*EVERY, *HOLD_IS_NOT_THERE, "hold_cancelled", "hold_expired", "sold_out"),
-    "Cancel": (*EVERY, *HOLD_IS_NOT_THERE),
+    "Confirm": (
+        *EVERY,
+        *HOLD_IS_NOT_THERE,
+        "needs_order",
+        "hold_used",
+        "hold_cancelled",
+        "hold_expired",
+        "sold_out",
+    ),
+    "Cancel": (*EVERY, *HOLD_IS_NOT_THERE, "hold_used"),
     "Extend": (*EVERY, *HOLD_IS_NOT_THERE, *HOLD_IS_OVER),
     "ChangeHold": (*EVERY, *HOLD_IS_NOT_THERE, *HOLD_IS_OVER, *TAKING, "sold_out"),
+    "PlaceOrder": (*EVERY, *HOLD_IS_NOT_THERE, *HOLD_IS_OVER, "sold_out"),
+    "CancelOrder": (*EVERY, "order_not_found"),
+    "RecordPayment": (*EVERY, "payment_of_another_order"),
 }
 ALONE = [(command, reason) for command, reasons in REASONS.items() for reason in reasons]
 
@@ -158,7 +173,7 @@ def test_of_two_reasons_to_refuse_the_earlier_is_the_answer(command: str, earlie
 @pytest.mark.parametrize("command", REASONS)
 def test_all_reasons_at_once(command: str) -> None:
     """Taken away from the front one by one, each is the answer in its turn."""
-    alternatives = {"not_found", "hold_refused", "hold_confirmed", "hold_cancelled"}
+    alternatives = {"not_found", "hold_refused", "hold_confirmed", "hold_used", "hold_cancelled"}
     in_turn = [reason for reason in REASONS[command] if reason not in alternatives]
     for first in range(len(in_turn)):
         its = situation(command)

@@ -4,17 +4,17 @@ Pure: it is given what is stored of these claims and resources, and returns what
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import msgspec
 
-from schema.rows import Hold, Pool, Request, Resource, ResourceKey
+from schema.rows import Hold, Order, Payment, PaymentEvent, PaymentKey, Pool, Request, Resource, ResourceKey
 from topics import events
-from topics.commands import Command
+from topics.commands import Command, RecordPayment
 from topics.commands import Hold as HoldCommand
 from topics.identifiers import hold_id_of
-from workers.core.decide import arrival, decide, fail
+from workers.core.decide import PARKING, arrival, decide, fail
 from workers.core.kinds import Kind
 from workers.core.state import Decision, State
 from workers.core.telling import Ask
@@ -22,7 +22,7 @@ from workers.core.telling import Ask
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A command as it came from the log: whose claim it makes, and where it lies."""
+    """A command as it came from the log: whose claim it makes, and where it lies; or a step of such a command."""
 
     key: ResourceKey
     command: Command
@@ -35,6 +35,7 @@ class Arrived:
     partition: int
     offset: int
     expiry_time: datetime | None = None
+    step_of: str | None = None
 
     @property
     def claim(self) -> tuple[str, str]:
@@ -44,10 +45,15 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What was stored of the batch's claims before it: the events of each request, the owner of each claim."""
+    """What was stored of the batch's claims before it: the events of each request, the owner of each claim.
+
+    And of the payments that it names, wherever they live: the order of each, and the payment of each provider's event.
+    """
 
     events: Mapping[str, str]
     owners: Mapping[tuple[str, str], str]
+    order_of_payment: Mapping[PaymentKey, str] = field(default_factory=dict)
+    payment_of_event: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,9 @@ class BatchDecision:
     resources: Mapping[ResourceKey, tuple[int, Resource]]
     pools: Mapping[tuple[ResourceKey, str], Pool]
     holds: tuple[tuple[ResourceKey, Hold], ...]
+    orders: tuple[tuple[ResourceKey, Order], ...]
+    payments: tuple[tuple[ResourceKey, Payment], ...]
+    payment_events: tuple[PaymentEvent, ...]
     versions: Mapping[ResourceKey, int]
 
 
@@ -90,11 +99,28 @@ class _Batch:
         self.decided_at = decided_at
         self.stored = dict(known.events)
         self.owners = dict(known.owners)
+        self.order_of_payment = dict(known.order_of_payment)
+        self.payment_of_event = dict(known.payment_of_event)
         self.expected = {key: state.resource.version if state.resource else 0 for key, state in states.items()}
         self.requests: list[Request] = []
         self.changed: set[ResourceKey] = set()
         self.pools: dict[tuple[ResourceKey, str], Pool] = {}
         self.holds: dict[str, tuple[ResourceKey, Hold]] = {}
+        self.orders: dict[str, tuple[ResourceKey, Order]] = {}
+        self.payments: dict[PaymentKey, tuple[ResourceKey, Payment]] = {}
+        self.payment_events: list[PaymentEvent] = []
+
+    def ask(self, arrived: Arrived) -> Ask:
+        """Return the command with what is known of its claim, and of the payment that it reports."""
+        command = arrived.command
+        is_reused = arrived.claim in self.owners
+        order_id, is_recorded = None, False
+        if isinstance(command, RecordPayment):
+            recorded_of = self.payment_of_event.get((command.provider, command.event_id))
+            is_reused = is_reused or recorded_of not in {None, command.payment_id}
+            is_recorded = recorded_of == command.payment_id
+            order_id = self.order_of_payment.get((command.provider, command.payment_id))
+        return Ask(command, arrived.request_id, arrived.account, arrived.expiry_time, is_reused, order_id, is_recorded)
 
     def keep(self, arrived: Arrived, decision: Decision, arrived_at: datetime) -> tuple[events.Stored, ...]:
         """Move the state on and collect what is to be written; return the events of the command."""
@@ -104,6 +130,7 @@ class _Batch:
             self.changed.add(key)
         self.pools.update({(key, name): pool for name, pool in decision.pools.items()})
         self.holds.update({hold_id: (key, hold) for hold_id, hold in decision.holds.items()})
+        self._keep_orders(key, decision)
         if decision.reason is not None and isinstance(arrived.command, HoldCommand):
             self.states[key].refused[hold_id_of(arrived.request_id)] = (arrived.account, decision.reason)
         stored = _stored(arrived, decision, self.decided_at)
@@ -125,9 +152,19 @@ class _Batch:
                 decided_at=self.decided_at,
                 partition=arrived.partition,
                 offset=arrived.offset,
+                step_of=arrived.step_of,
             )
         )
         return stored
+
+    def _keep_orders(self, key: ResourceKey, decision: Decision) -> None:
+        self.orders.update({order_id: (key, order) for order_id, order in decision.orders.items()})
+        for payment in decision.payments.values():
+            self.payments[payment.key] = key, payment
+            self.order_of_payment[payment.key] = payment.order_id
+        for event in decision.payment_events:
+            self.payment_events.append(event)
+            self.payment_of_event[event.provider, event.event_id] = event.payment_id
 
     def result(self, outcomes: list[Outcome]) -> BatchDecision:
         """Return what was collected."""
@@ -137,8 +174,17 @@ class _Batch:
             if (resource := self.states[key].resource) is not None
         }
         versions = {key: state.resource.version for key, state in self.states.items() if state.resource is not None}
-        holds = tuple(self.holds.values())
-        return BatchDecision(tuple(outcomes), tuple(self.requests), resources, self.pools, holds, versions)
+        return BatchDecision(
+            outcomes=tuple(outcomes),
+            requests=tuple(self.requests),
+            resources=resources,
+            pools=self.pools,
+            holds=tuple(self.holds.values()),
+            orders=tuple(self.orders.values()),
+            payments=tuple(self.payments.values()),
+            payment_events=tuple(self.payment_events),
+            versions=versions,
+        )
 
 
 def decide_batch(
@@ -149,6 +195,7 @@ def decide_batch(
     kinds: Mapping[str, Kind],
     decided_at: datetime,
     request_retention: timedelta,
+    parking: timedelta = PARKING,
 ) -> BatchDecision:
     """Decide the commands in their order. The states evolve; they belong to this batch."""
     batch = _Batch(states, known, decided_at)
@@ -162,8 +209,8 @@ def decide_batch(
         else:
             state = states[arrived.key]
             arrived_at = arrival(state, arrived.appended_at, decided_at)
-            ask = _ask(arrived, key_is_reused=arrived.claim in batch.owners)
-            decision = decide(state, kinds[arrived.key.kind], ask, arrived_at, decided_at)
+            kind = kinds[arrived.key.kind]
+            decision = decide(state, kind, batch.ask(arrived), arrived_at, decided_at, parking=parking)
             outcomes.append(Outcome(arrived, batch.keep(arrived, decision, arrived_at), False, decision.reason))
     return batch.result(outcomes)
 
@@ -175,20 +222,16 @@ def fail_one(arrived: Arrived, *, state: State, known: Known, decided_at: dateti
     if repeated is not None:
         return batch.result([Outcome(arrived, tuple(events.decode_stored(repeated)), repeated=True)])
     arrived_at = arrival(state, arrived.appended_at, decided_at)
-    decision = fail(state, _ask(arrived, key_is_reused=False), detail, arrived_at, decided_at)
+    decision = fail(state, batch.ask(arrived), detail, arrived_at, decided_at)
     return batch.result([Outcome(arrived, batch.keep(arrived, decision, arrived_at), False, decision.reason)])
 
 
-def _ask(arrived: Arrived, *, key_is_reused: bool) -> Ask:
-    return Ask(arrived.command, arrived.request_id, arrived.account, arrived.expiry_time, key_is_reused)
-
-
 def _stored(arrived: Arrived, decision: Decision, decided_at: datetime) -> tuple[events.Stored, ...]:
-    """Give the events of a decision their ids: the request's, and their place in it."""
+    """Give the events of a decision their ids: the request's, and their place in it, where they have none of their own."""
     return tuple(
         events.Stored(
             type=fact.type,
-            id=f"{arrived.request_id}/{place}",
+            id=fact.id or f"{arrived.request_id}/{place}",
             answers=fact.answers,
             version=fact.version,
             time=decided_at,

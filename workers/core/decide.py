@@ -3,15 +3,18 @@
 `arrived_at` judges deadlines, `decided_at` starts lifetimes. Refusals are asked for in the order of `topics.refusals`.
 """
 
-from datetime import datetime
-from typing import assert_never
+from datetime import datetime, timedelta
+from typing import Final, assert_never
 
+from schema.rows import Hold, Order, Payment
 from topics import commands
-from workers.core import holding
+from workers.core import holding, ordering, paying
 from workers.core.defining import define
 from workers.core.kinds import Kind
 from workers.core.state import Decision, Draft, State
 from workers.core.telling import Ask, No, refuse
+
+PARKING: Final = timedelta(minutes=15)
 
 
 def arrival(state: State, appended_at: datetime, decided_at: datetime) -> datetime:
@@ -23,13 +26,18 @@ def arrival(state: State, appended_at: datetime, decided_at: datetime) -> dateti
     return arrived_at if state.resource is None else max(arrived_at, state.resource.last_arrived_at)
 
 
-def decide(state: State, kind: Kind, ask: Ask, arrived_at: datetime, decided_at: datetime) -> Decision:
-    """Return what the command changes and which events tell of it. Pure: the state is only read."""
+def decide(
+    state: State, kind: Kind, ask: Ask, arrived_at: datetime, decided_at: datetime, *, parking: timedelta = PARKING
+) -> Decision:
+    """Return what the command changes and which events tell of it. Pure: the state is only read.
+
+    `parking` is how long a payment waits for its order.
+    """
     draft = Draft(state, arrived_at, decided_at, commands.client_reference_of(ask.command))
-    holding.expire_due(draft)
-    if holding.placed_before(draft, ask):
+    _expire_due(draft)
+    if holding.placed_before(draft, ask) or ordering.placed_before(draft, ask) or paying.recorded_before(draft, ask):
         return draft.decision(None)
-    no = _first_no(ask, decided_at) or _obey(draft, kind, ask)
+    no = _first_no(ask, decided_at) or _obey(draft, kind, ask, parking)
     if no is not None:
         refuse(draft, ask, no)
     return draft.decision(None if no is None else no.reason)
@@ -51,7 +59,19 @@ def _first_no(ask: Ask, decided_at: datetime) -> No | None:
     return None
 
 
-def _obey(draft: Draft, kind: Kind, ask: Ask) -> No | None:
+def _expire_due(draft: Draft) -> None:
+    """Let end what is over on arrival, in the order of the deadlines, before anything else is decided."""
+    for row in draft.state.due(draft.arrived_at):
+        match row:
+            case Hold():
+                holding.expire(draft, row)
+            case Order():
+                ordering.expire(draft, row)
+            case Payment():
+                paying.expire_parked(draft, row)
+
+
+def _obey(draft: Draft, kind: Kind, ask: Ask, parking: timedelta) -> No | None:
     match ask.command:
         case commands.DefineResource() as command:
             return define(draft, kind, command)
@@ -59,6 +79,10 @@ def _obey(draft: Draft, kind: Kind, ask: Ask) -> No | None:
             return holding.place(draft, kind, ask, command)
         case commands.Expire():
             return None  # what is due has been expired already; what is not stays
+        case commands.CancelOrder() as command:
+            return ordering.cancel(draft, ask, command)
+        case commands.RecordPayment() as command:
+            return paying.record(draft, ask, command, parking)
         case command:
             return _obey_of_hold(draft, kind, ask, command)
 
@@ -73,5 +97,7 @@ def _obey_of_hold(draft: Draft, kind: Kind, ask: Ask, command: commands.OfHold) 
             return holding.extend(draft, ask, command)
         case commands.ChangeHold():
             return holding.change(draft, kind, ask, command)
+        case commands.PlaceOrder():
+            return ordering.place(draft, kind, ask, command)
         case _:
             assert_never(command)

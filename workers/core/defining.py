@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import msgspec
+
 from schema.rows import Pool, Resource
 from topics import commands, events
 from topics.resources import Counters, Settings
@@ -49,6 +51,7 @@ def _settings(kind: Kind, command: commands.DefineResource) -> Settings:
         units_per_hold=command.units_per_hold,
         holds_per_buyer=command.holds_per_buyer,
         title=command.title,
+        sale=kind.sale(command) or msgspec.UNSET,
     )
 
 

@@ -14,12 +14,11 @@ from workers.core.telling import Ask, No, tell_of, tell_unchanged
 from workers.core.units import give_back, make_firm, take
 
 
-def expire_due(draft: Draft) -> None:
-    """Expire what is over on arrival, before anything else is decided."""
-    for hold in draft.state.due(draft.arrived_at):
-        give_back(draft, hold)
-        ended = replace(hold, status=NEXT[hold.status][Happening.EXPIRE], ended_at=hold.expires_at)
-        tell_of(draft, events.HOLD_EXPIRED, ended, answers=False)
+def expire(draft: Draft, hold: Hold) -> None:
+    """Expire a hold whose time is over."""
+    give_back(draft, hold)
+    ended = replace(hold, status=NEXT[hold.status][Happening.EXPIRE], ended_at=hold.expires_at)
+    tell_of(draft, events.HOLD_EXPIRED, ended, answers=False)
 
 
 def placed_before(draft: Draft, ask: Ask) -> bool:
@@ -34,11 +33,16 @@ def place(draft: Draft, kind: Kind, ask: Ask, command: commands.Hold) -> No | No
     """Place a hold, all of it or nothing."""
     resource = draft.resource
     if resource is None:
-        return _no_resource(command.resource_id)
-    settings = resource.settings
+        return no_resource(command.resource_id)
+    settings, sale = resource.settings, resource.settings.terms
     claims = kind.claims(command)
     quantity = sum(claims.values())
-    no = _not_now(draft, settings) or _too_many_units(settings, quantity) or _too_many_holds(draft, settings, command)
+    price = None if sale is None else sale.price
+    no = (
+        _not_now(draft, settings)
+        or _too_many_units(settings, quantity, price)
+        or _too_many_holds(draft, settings, command)
+    )
     if no is not None:
         return no
     claimed = claims if settings.claim_at is ClaimAt.HOLD else {}
@@ -58,6 +62,8 @@ def place(draft: Draft, kind: Kind, ask: Ask, command: commands.Hold) -> No | No
         granted_at=draft.decided_at,
         expires_at=draft.decided_at + lifetime,
         expires_latest_at=draft.decided_at + timedelta(seconds=settings.max_hold_seconds),
+        unit_price=price,
+        currency=None if sale is None else sale.currency,
     )
     tell_of(draft, events.HOLD_PLACED, hold)
     return None
@@ -65,7 +71,7 @@ def place(draft: Draft, kind: Kind, ask: Ask, command: commands.Hold) -> No | No
 
 def confirm(draft: Draft, kind: Kind, ask: Ask, command: commands.Confirm) -> No | None:
     """Make a hold firm. One that has not claimed its units yet takes them now, or lives on."""
-    hold = _find(draft, ask, command, Happening.CONFIRM)
+    hold = find(draft, ask, command, Happening.CONFIRM, made_firm_by_orders=kind.takes_orders)
     if isinstance(hold, No):
         return hold
     confirmed = NEXT[hold.status][Happening.CONFIRM]
@@ -83,7 +89,7 @@ def confirm(draft: Draft, kind: Kind, ask: Ask, command: commands.Confirm) -> No
 
 def cancel(draft: Draft, ask: Ask, command: commands.Cancel) -> No | None:
     """Give a hold back, held or confirmed; one that is over stays as it is."""
-    hold = _find(draft, ask, command, Happening.CANCEL)
+    hold = find(draft, ask, command, Happening.CANCEL)
     if isinstance(hold, No):
         return hold
     ended = NEXT[hold.status][Happening.CANCEL]
@@ -97,7 +103,7 @@ def cancel(draft: Draft, ask: Ask, command: commands.Cancel) -> No | None:
 
 def extend(draft: Draft, ask: Ask, command: commands.Extend) -> No | None:
     """Let a hold live for so many seconds from its decision, within its longest life. It never shortens."""
-    hold = _find(draft, ask, command, Happening.EXTEND)
+    hold = find(draft, ask, command, Happening.EXTEND)
     if isinstance(hold, No):
         return hold
     wanted = min(draft.decided_at + timedelta(seconds=command.seconds), hold.expires_latest_at)
@@ -110,7 +116,7 @@ def extend(draft: Draft, ask: Ask, command: commands.Extend) -> No | None:
 
 def change(draft: Draft, kind: Kind, ask: Ask, command: commands.ChangeHold) -> No | None:
     """Change what a hold claims, in place, all or nothing; limits are asked of what is taken in addition only."""
-    hold = _find(draft, ask, command, Happening.CHANGE)
+    hold = find(draft, ask, command, Happening.CHANGE)
     if isinstance(hold, No):
         return hold
     wanted = kind.changed_claims(hold, command)
@@ -130,9 +136,9 @@ def change(draft: Draft, kind: Kind, ask: Ask, command: commands.ChangeHold) -> 
 def _grow(draft: Draft, hold: Hold, wanted: dict[str, int], quantity: int) -> No | None:
     """Take what the changed hold needs in addition; its own units are not in its way."""
     more = _beyond(wanted, hold.units)
-    settings = _existing(draft).settings
+    settings = existing(draft).settings
     if quantity > hold.quantity or (hold.units and more):
-        no = _not_now(draft, settings) or _too_many_units(settings, quantity)
+        no = _not_now(draft, settings) or _too_many_units(settings, quantity, hold.unit_price)
         if no is not None:
             return no
     return take(draft, more) if hold.units else None
@@ -143,18 +149,21 @@ def _beyond(units: dict[str, int], others: dict[str, int]) -> dict[str, int]:
     return {name: count - others.get(name, 0) for name, count in units.items() if count > others.get(name, 0)}
 
 
-def _find(draft: Draft, ask: Ask, command: commands.OfHold, happening: Happening) -> Hold | No:
+def find(
+    draft: Draft, ask: Ask, command: commands.OfHold, happening: Happening, *, made_firm_by_orders: bool = False
+) -> Hold | No:
     """Return the hold of a command if it is the caller's and may go that way; else the refusal, in order of precedence."""
     if draft.resource is None:
-        return _no_resource(command.resource_id)
+        return no_resource(command.resource_id)
     hold = draft.hold(command.hold_id)
     if hold is None:
         return _never_placed(draft, ask, command.hold_id)
-    proven = command.token_hash is not None and command.token_hash == hold.token_hash
-    if hold.account != ask.account and not proven:
+    if not is_entitled(ask, hold.account, hold.token_hash, command.token_hash):
         return _no_hold(command.hold_id)
+    if made_firm_by_orders:
+        return No("needs_order", "place an order with the hold: it becomes firm when the order is paid")
     if happening not in NEXT[hold.status]:
-        return No(REFUSAL_OF_STATUS[hold.status], f"the hold is {hold.status.value}")
+        return No(REFUSAL_OF_STATUS[hold.status], f"the hold is {hold.status.value}", hold.order_id)
     return hold
 
 
@@ -170,11 +179,18 @@ def _no_hold(hold_id: str) -> No:
     return No("hold_not_found", f"there is no hold {hold_id}, or it is not yours")
 
 
-def _no_resource(resource_id: str) -> No:
+def is_entitled(ask: Ask, account: str, token_hash: str | None, shown: str | None) -> bool:
+    """Tell whether a hold or an order is the caller's: by its account, or because he shows its token."""
+    return account == ask.account or (shown is not None and shown == token_hash)
+
+
+def no_resource(resource_id: str) -> No:
+    """Refuse a command of a resource that does not exist."""
     return No("not_found", f"there is no resource {resource_id}")
 
 
-def _existing(draft: Draft) -> Resource:
+def existing(draft: Draft) -> Resource:
+    """Return the resource of a hold."""
     if draft.resource is None:
         message = "a hold cannot be on a resource that does not exist"
         raise AssertionError(message)
@@ -192,8 +208,11 @@ def _not_now(draft: Draft, settings: Settings) -> No | None:
     return None
 
 
-def _too_many_units(settings: Settings, units: int) -> No | None:
+def _too_many_units(settings: Settings, units: int, unit_price: int | None) -> No | None:
+    """Ask for the limit of a hold, and for that of money: a hold never costs more than an amount can say."""
     most = settings.units_per_hold
+    if unit_price:
+        most = min(commands.AMOUNT_MAX // unit_price, commands.MAX_UNITS if most is None else most)
     if most is None or units <= most:
         return None
     return No("units_per_hold_exceeded", f"{units} units were asked for, one hold may have {most}")

@@ -4,10 +4,14 @@ What leads to the state it starts from changes nothing and is answered with the 
 changing, which may. What is not in the table is refused.
 """
 
+from collections.abc import Mapping
 from enum import Enum
-from typing import Final
+from typing import Final, TypeVar
 
 from topics.resources import HoldStatus
+
+_State = TypeVar("_State", bound=Enum)
+_Way = TypeVar("_Way", bound=Enum)
 
 
 class Happening(Enum):
@@ -18,6 +22,7 @@ class Happening(Enum):
     CONFIRM = "confirm"
     CANCEL = "cancel"
     EXPIRE = "expire"
+    ORDER = "order"
 
 
 NEXT: Final[dict[HoldStatus, dict[Happening, HoldStatus]]] = {
@@ -27,10 +32,12 @@ NEXT: Final[dict[HoldStatus, dict[Happening, HoldStatus]]] = {
         Happening.CONFIRM: HoldStatus.CONFIRMED,
         Happening.CANCEL: HoldStatus.CANCELLED,
         Happening.EXPIRE: HoldStatus.EXPIRED,
+        Happening.ORDER: HoldStatus.USED,
     },
     HoldStatus.CONFIRMED: {Happening.CONFIRM: HoldStatus.CONFIRMED, Happening.CANCEL: HoldStatus.CANCELLED},
     HoldStatus.CANCELLED: {Happening.CANCEL: HoldStatus.CANCELLED},
     HoldStatus.EXPIRED: {Happening.CANCEL: HoldStatus.EXPIRED},
+    HoldStatus.USED: {},
 }
 
 BEGINS: Final = HoldStatus.HELD
@@ -39,15 +46,21 @@ REFUSAL_OF_STATUS: Final = {
     HoldStatus.CONFIRMED: "hold_confirmed",
     HoldStatus.CANCELLED: "hold_cancelled",
     HoldStatus.EXPIRED: "hold_expired",
+    HoldStatus.USED: "hold_used",
 }
 
 
 def diagram() -> str:
     """Return the table as a state diagram, in Mermaid's words (https://mermaid.js.org/syntax/stateDiagram.html)."""
-    lines = ["stateDiagram-v2", f"    [*] --> {BEGINS.value}: place"]
+    return drawn(NEXT, f"{BEGINS.value}: place")
+
+
+def drawn(table: Mapping[_State, Mapping[_Way, _State]], beginning: str) -> str:
+    """Return any such table as a state diagram."""
+    lines = ["stateDiagram-v2", f"    [*] --> {beginning}"]
     lines += [
         f"    {status.value} --> {after.value}: {happening.value}"
-        for status, ways in NEXT.items()
+        for status, ways in table.items()
         for happening, after in ways.items()
     ]
     return "\n".join(lines)

@@ -8,19 +8,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from schema.rows import Hold, Pool, Resource, ResourceKey
+from schema.rows import Hold, Order, Payment, PaymentEvent, PaymentKey, Pool, Resource, ResourceKey
 from topics.events import EventData, HoldView
+from topics.orders import OrderStatus
 from topics.resources import Counters, HoldStatus
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """An event to be: its type and data. `answers` marks the one that is the outcome of the request."""
+    """An event to be: its type and data. `answers` marks the one that is the outcome of the request.
+
+    `id` is there where it derives from what the event is about; else it derives from the request.
+    """
 
     type: str
     version: int
     answers: bool
     data: EventData
+    id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +35,24 @@ class Decision:
     resource: Resource | None
     pools: dict[str, Pool]
     holds: dict[str, Hold]
+    orders: dict[str, Order]
+    payments: dict[PaymentKey, Payment]
+    payment_events: tuple[PaymentEvent, ...]
     facts: tuple[Fact, ...]
     reason: str | None
 
 
+Timed = Hold | Order | Payment
+"""What may have a deadline."""
+
+_Name = tuple[int, str] | tuple[int, str, str, str]
+
+
 @dataclass(slots=True)
 class State:
-    """A resource (None: there is none yet), its pools by name, the holds that may matter, live holds by buyer.
+    """A resource (None: there is none yet), its pools by name, the holds and orders that may matter, live holds by buyer.
 
+    `payments` has all payments of these orders, and of orders that have not come yet, by the order's id.
     `refused` has account and reason of holds that were asked for and refused, by the id they would have had.
     """
 
@@ -47,22 +62,24 @@ class State:
     holds: dict[str, Hold] = field(default_factory=dict)
     live_holds_of: dict[str, int] = field(default_factory=dict)
     refused: dict[str, tuple[str, str]] = field(default_factory=dict)
-    _by_expiry: list[tuple[datetime, str]] = field(default_factory=list)
+    orders: dict[str, Order] = field(default_factory=dict)
+    payments: dict[str, dict[PaymentKey, Payment]] = field(default_factory=dict)
+    _by_expiry: list[tuple[datetime, _Name]] = field(default_factory=list)
 
-    def add_holds(self, holds: Iterable[Hold]) -> None:
-        """Take in holds as they are stored."""
-        for hold in holds:
-            self._put(hold)
+    def add(self, rows: Iterable[Timed]) -> None:
+        """Take in holds, orders and payments as they are stored."""
+        for row in rows:
+            self._put(row)
 
-    def due(self, arrived_at: datetime) -> list[Hold]:
-        """Return the live holds with `expires_at <= arrived_at`, in the order of their expiry."""
+    def due(self, arrived_at: datetime) -> list[Timed]:
+        """Return what has a deadline `<= arrived_at`, in the order of the deadlines."""
         due = []
-        for expires_at, hold_id in self._by_expiry:
-            if expires_at > arrived_at:
+        for due_at, name in self._by_expiry:
+            if due_at > arrived_at:
                 break
-            hold = self.holds[hold_id]
-            if hold.status is HoldStatus.HELD and hold.expires_at == expires_at:
-                due.append(hold)
+            row = self._row(name)
+            if deadline(row) == due_at:
+                due.append(row)
         return due
 
     def evolve(self, decision: Decision) -> None:
@@ -73,14 +90,38 @@ class State:
             self._count(self.holds.get(hold.hold_id), -1)
             self._count(hold, +1)
             self._put(hold)
+        self.add(decision.orders.values())
+        self.add(decision.payments.values())
         self._forget_ended()
 
-    def _put(self, hold: Hold) -> None:
-        before = self.holds.get(hold.hold_id)
-        self.holds[hold.hold_id] = hold
-        is_filed = before is not None and _is_live(before) and before.expires_at == hold.expires_at
-        if hold.status is HoldStatus.HELD and not is_filed:
-            insort(self._by_expiry, (hold.expires_at, hold.hold_id))
+    def _put(self, row: Timed) -> None:
+        before: Timed | None
+        filed: _Name
+        match row:
+            case Hold():
+                before, filed = self.holds.get(row.hold_id), (0, row.hold_id)
+                self.holds[row.hold_id] = row
+            case Order():
+                before, filed = self.orders.get(row.order_id), (1, row.order_id)
+                self.orders[row.order_id] = row
+            case _:
+                payments = self.payments.setdefault(row.order_id, {})
+                before, filed = payments.get(row.key), (2, row.order_id, *row.key)
+                payments[row.key] = row
+        due_at = deadline(row)
+        if due_at is not None and (before is None or deadline(before) != due_at):
+            insort(self._by_expiry, (due_at, filed))
+
+    def _row(self, name: _Name) -> Timed:
+        """Return what is filed by that name, as it is now."""
+        match name:
+            case (0, hold_id):
+                return self.holds[hold_id]
+            case (1, order_id):
+                return self.orders[order_id]
+            case (_, order_id, *key):
+                provider, payment_id = key
+                return self.payments[order_id][provider, payment_id]
 
     def _count(self, hold: Hold | None, step: int) -> None:
         if hold is not None and hold.buyer is not None and hold.status is HoldStatus.HELD:
@@ -89,9 +130,8 @@ class State:
     def _forget_ended(self) -> None:
         """Drop the expired from the front, so that `due` never walks over them twice."""
         ended = 0
-        for expires_at, hold_id in self._by_expiry:
-            hold = self.holds[hold_id]
-            if hold.status is HoldStatus.HELD and hold.expires_at == expires_at:
+        for due_at, name in self._by_expiry:
+            if deadline(self._row(name)) == due_at:
                 break
             ended += 1
         del self._by_expiry[:ended]
@@ -111,6 +151,9 @@ class Draft:
         self.resource = state.resource
         self.pools: dict[str, Pool] = {}
         self.holds: dict[str, Hold] = {}
+        self.orders: dict[str, Order] = {}
+        self.payments: dict[PaymentKey, Payment] = {}
+        self.payment_events: list[PaymentEvent] = []
         self.facts: list[Fact] = []
         self._live_of: dict[str, int] = {}
 
@@ -121,6 +164,20 @@ class Draft:
     def hold(self, hold_id: str) -> Hold | None:
         """Return the hold as this draft has it."""
         return self.holds.get(hold_id) or self.state.holds.get(hold_id)
+
+    def order(self, order_id: str) -> Order | None:
+        """Return the order as this draft has it."""
+        return self.orders.get(order_id) or self.state.orders.get(order_id)
+
+    def payments_of(self, order_id: str) -> list[Payment]:
+        """Return the payments of an order as this draft has them, in the order in which they came."""
+        changed = {key: payment for key, payment in self.payments.items() if payment.order_id == order_id}
+        payments = {**self.state.payments.get(order_id, {}), **changed}
+        return sorted(payments.values(), key=lambda payment: (payment.arrived_at, payment.key))
+
+    def payment(self, order_id: str, key: PaymentKey) -> Payment | None:
+        """Return a payment of an order as this draft has it."""
+        return self.payments.get(key) or self.state.payments.get(order_id, {}).get(key)
 
     def counters(self) -> Counters:
         """Return the sums over all pools as of now."""
@@ -159,6 +216,14 @@ class Draft:
             self._live_of[hold.buyer] = self._live_of.get(hold.buyer, 0) + step
         self.holds[hold.hold_id] = hold
 
+    def put_order(self, order: Order) -> None:
+        """Create or change an order."""
+        self.orders[order.order_id] = order
+
+    def put_payment(self, payment: Payment) -> None:
+        """Create or change a payment."""
+        self.payments[payment.key] = payment
+
     def next_version(self) -> int:
         """Give the resource its next version: each event that changes it has one of its own."""
         if self.resource is None:
@@ -172,7 +237,27 @@ class Draft:
         resource = self.resource
         if resource is not None:
             resource = replace(resource, last_arrived_at=self.arrived_at)
-        return Decision(resource, self.pools, self.holds, tuple(self.facts), reason)
+        return Decision(
+            resource=resource,
+            pools=self.pools,
+            holds=self.holds,
+            orders=self.orders,
+            payments=self.payments,
+            payment_events=tuple(self.payment_events),
+            facts=tuple(self.facts),
+            reason=reason,
+        )
+
+
+def deadline(row: Timed) -> datetime | None:
+    """Return when the time of something is over: a live hold's, an unpaid order's, a parked payment's."""
+    match row:
+        case Hold():
+            return row.expires_at if row.status is HoldStatus.HELD else None
+        case Order():
+            return row.payment_due_at if row.status is OrderStatus.PENDING_PAYMENT else None
+        case Payment():
+            return row.parked_until
 
 
 def remaining(pool: Pool) -> int:
@@ -197,6 +282,9 @@ def view(hold: Hold) -> HoldView:
         expires_latest_at=hold.expires_latest_at,
         ended_at=hold.ended_at,
         client_reference=hold.client_reference,
+        unit_price=hold.unit_price,
+        currency=hold.currency,
+        order_id=hold.order_id,
     )
 
 

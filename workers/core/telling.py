@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
+
 from schema.rows import Hold
 from topics import commands, events
 from workers.core.state import Draft, Fact, view
@@ -10,21 +12,28 @@ from workers.core.state import Draft, Fact, view
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A command with what travels beside it: whose it is, and what the claim says of it."""
+    """A command with what travels beside it: whose it is, and what the claim says of it.
+
+    `payment_order_id` is the order that the command's payment is known to be of; `is_recorded` tells that this very event
+    of the provider is recorded already.
+    """
 
     command: commands.Command
     request_id: str
     account: str
     expiry_time: datetime | None = None
     key_is_reused: bool = False
+    payment_order_id: str | None = None
+    is_recorded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class No:
-    """A refusal: its reason (of the catalogue) and the detail of this occurrence."""
+    """A refusal: its reason (of the catalogue), the detail of this occurrence, and the order that stands in the way."""
 
     reason: str
     detail: str
+    order_id: str | None = None
 
 
 def refuse(draft: Draft, ask: Ask, no: No) -> None:
@@ -39,6 +48,7 @@ def refuse(draft: Draft, ask: Ask, no: No) -> None:
         decided_at=draft.decided_at,
         counters=None if draft.resource is None else draft.counters(),
         client_reference=draft.client_reference,
+        order_id=no.order_id or msgspec.UNSET,
     )
     draft.facts.append(Fact(events.REQUEST_REFUSED, draft.version(), answers=True, data=data))
 

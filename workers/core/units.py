@@ -11,13 +11,21 @@ from workers.core.telling import No
 
 def take(draft: Draft, units_by_pool: Mapping[str, int]) -> No | None:
     """Hold units of each pool, or of none."""
+    no = lack(draft, units_by_pool)
+    if no is not None:
+        return no
+    for name, units in units_by_pool.items():
+        pool = _existing(draft, name)
+        draft.put_pool(name, replace(pool, held=pool.held + units))
+    return None
+
+
+def lack(draft: Draft, units_by_pool: Mapping[str, int]) -> No | None:
+    """Say which units are not free; None if all are."""
     for name, units in units_by_pool.items():
         free = remaining(_existing(draft, name))
         if free < units:
             return No("sold_out", f"{units} units were asked for, {free} are free")
-    for name, units in units_by_pool.items():
-        pool = _existing(draft, name)
-        draft.put_pool(name, replace(pool, held=pool.held + units))
     return None
 
 
@@ -29,14 +37,18 @@ def make_firm(draft: Draft, units_by_pool: Mapping[str, int]) -> None:
 
 
 def give_back(draft: Draft, hold: Hold, units_by_pool: Mapping[str, int] | None = None) -> None:
-    """Return units of a hold, all of them by default.
+    """Return units of a hold, all of them by default."""
+    put_back(draft, hold.units if units_by_pool is None else units_by_pool, firm=hold.status is HoldStatus.CONFIRMED)
+
+
+def put_back(draft: Draft, units_by_pool: Mapping[str, int], *, firm: bool) -> None:
+    """Return units that are taken (`firm`) or held.
 
     Beyond a capacity that was lowered they are gone for good, so the ceiling follows them down.
     """
-    is_firm = hold.status is HoldStatus.CONFIRMED
-    for name, units in (hold.units if units_by_pool is None else units_by_pool).items():
+    for name, units in units_by_pool.items():
         pool = _existing(draft, name)
-        held, taken = (pool.held, pool.taken - units) if is_firm else (pool.held - units, pool.taken)
+        held, taken = (pool.held, pool.taken - units) if firm else (pool.held - units, pool.taken)
         ceiling = max(pool.capacity, min(pool.ceiling, held + taken))
         draft.put_pool(name, replace(pool, held=held, taken=taken, ceiling=ceiling))
 

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from schema.rows import Hold as HoldRow
 from topics.commands import ChangeHold, Command, DefineResource, Hold
+from topics.resources import Sale
 
 
 class Kind(Protocol):
@@ -17,11 +18,18 @@ class Kind(Protocol):
     def max_hold_seconds(self) -> int:
         """The longest total lifetime of a hold, where its resource does not say."""
 
+    @property
+    def takes_orders(self) -> bool:
+        """Whether its holds are made firm by orders that are paid, instead of being confirmed."""
+
     def fault_of(self, command: Command) -> str | None:
         """Say what makes the command none of this kind's, None if nothing does."""
 
     def capacities(self, command: DefineResource) -> dict[str, int]:
         """Return the capacity of each pool that the definition asks for."""
+
+    def sale(self, command: DefineResource) -> Sale | None:
+        """Return the terms of its orders that the definition asks for; None where no order is taken."""
 
     def claims(self, command: Hold) -> dict[str, int]:
         """Return the units of each pool that the hold asks for."""

@@ -2,38 +2,28 @@
 
 from dataclasses import dataclass
 
-from schema.rows import Hold as HoldRow
-from topics.commands import ChangeHold, Command, DefineResource, Hold
+from topics.commands import Command, DefineResource
+from workers.core.kinds.one_pool import OnePool
 
-POOL = "units"
+_NOT_OF_SLOTS = ("price", "currency", "name", "payment_seconds")
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(OnePool):
     """The kind `slot`; implements `workers.core.kinds.Kind`."""
 
     hold_seconds: int = 300
     max_hold_seconds: int = 1800
+    takes_orders: bool = False
 
     def fault_of(self, command: Command) -> str | None:
-        """Ask a definition for its capacity."""
-        if isinstance(command, DefineResource) and command.capacity is None:
+        """Ask a definition for its capacity, and for nothing that a sale would need."""
+        if not isinstance(command, DefineResource):
+            return None
+        if command.capacity is None:
             return "a slot needs a capacity"
-        return None
+        strange = [name for name in _NOT_OF_SLOTS if getattr(command, name) is not None]
+        return f"a slot has no {strange[0]}" if strange else None
 
-    def capacities(self, command: DefineResource) -> dict[str, int]:
-        """All units are in one pool."""
-        return {POOL: command.capacity or 0}
-
-    def claims(self, command: Hold) -> dict[str, int]:
-        """Claim the quantity of that pool."""
-        return {POOL: command.quantity}
-
-    def claims_of(self, hold: HoldRow) -> dict[str, int]:
-        """Claim the hold's quantity of that pool."""
-        return {POOL: hold.quantity}
-
-    def changed_claims(self, hold: HoldRow, command: ChangeHold) -> dict[str, int]:
-        """Claim the new quantity of that pool."""
-        del hold
-        return {POOL: command.quantity}
+    def sale(self, command: DefineResource) -> None:
+        """Sell nothing: a hold is made firm by its confirmation."""
