@@ -13,6 +13,7 @@ from firmhold.bench.telling import show
 from firmhold.settings import Settings
 
 ALL = tuple(SCENARIOS)
+_WIDTH_OF_FILES = 160
 
 
 def bench_stack(settings: Settings, plan: Plan, report: Path | None, console: Console) -> bool:
@@ -20,7 +21,7 @@ def bench_stack(settings: Settings, plan: Plan, report: Path | None, console: Co
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         results = uvloop.run(run(settings, plan, progress))
-    show(results, console)
+    show(results, console if console.is_terminal else Console(highlight=False, width=_WIDTH_OF_FILES))
     if report is not None:
         from firmhold.bench.report import write  # noqa: PLC0415 - needs the extra `bench`
 
