@@ -5,7 +5,7 @@ ARGS ?=
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up down reset test check mutants format lock
+.PHONY: help venv up down reset test check mutants sim format lock
 
 help: ## list these targets
 	@$(PYTHON) firmhold/local/bootstrap.py help
@@ -35,6 +35,9 @@ check: venv ## format, lint, types, imports, tidiness
 
 mutants: venv ## try small changes of the core: does a test notice each? (minutes; ARGS=units.py for one file)
 	@$(bin)/python -m tests.mutants $(ARGS)
+
+sim: venv ## seeded runs of the real worker and cache on twins of their servers (60 s; ARGS="--seconds 600 --first 1000")
+	@$(bin)/python -m tests.simulation $(ARGS)
 
 format: venv ## format the code and mend what ruff can mend
 	@$(bin)/ruff check --fix-only --quiet

@@ -28,6 +28,8 @@ app = typer.Typer(
 )
 topics_app = typer.Typer(help="The Kafka topics: create them, or see what they should be.", no_args_is_help=True)
 app.add_typer(topics_app, name="topics")
+requests_app = typer.Typer(help="Requests: what became of one.", no_args_is_help=True)
+app.add_typer(requests_app, name="requests")
 app.command()(local.up)
 app.command()(local.down)
 app.command()(local.reset)
@@ -81,6 +83,7 @@ def _run_process(coroutine: Coroutine[None, None, None]) -> None:
         else:
             _tell(failure)
             code = failure.exit_code
+    logs.close()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
@@ -151,7 +154,7 @@ def define(
     *,
     concurrency: Annotated[int, typer.Option(min=1, max=256, help="How many are on their way at once.")] = 16,
     run: Annotated[
-        str, typer.Option(help="A definition is given once in a run; name another one to give all of them again.")
+        str, typer.Option(help="Go on with the run of this name: what it has defined is not given again.")
     ] = "",
 ) -> None:
     """Define many resources through the gateway: a line each, `id` names it, `kind` is slot unless it says otherwise.
@@ -162,15 +165,17 @@ def define(
 
     CSV: id,capacity,title and below it room-1,3,A room
 
-    A faulty line is told with its number and stops no other. To repeat the command is harmless. Exit code 1 if any failed.
+    A faulty line is told with its number and stops no other. Run again, it restores what the file says; with the `--run`
+    that an interrupted run has printed it goes on where that was. Exit code 1 if any failed.
     """
-    from firmhold.define import define_file  # noqa: PLC0415 - only this command needs a client
+    from firmhold.define import define_file, new_run  # noqa: PLC0415 - only this command needs a client
 
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as fault:
         raise typer.BadParameter(f"{file} cannot be read: {fault}", param_hint="FILE") from fault
-    failed = asyncio.run(define_file(_settings_of_tool(), text, concurrency=concurrency, run=run, tell=_tell_line))
+    tool, run = _settings_of_tool(), run or new_run()
+    failed = asyncio.run(define_file(tool, text, concurrency=concurrency, run=run, tell=_tell_line))
     raise typer.Exit(1 if failed else 0)
 
 
@@ -184,6 +189,14 @@ def settings() -> None:
     from firmhold.settings_table import settings_table  # noqa: PLC0415 - only this command needs it
 
     sys.stdout.write(settings_table())
+
+
+@app.command()
+def metrics() -> None:
+    """Show every metric of gateway and worker, and what to conclude from it, as a Markdown table."""
+    from firmhold.metrics import metrics_table  # noqa: PLC0415 - only this command needs it
+
+    sys.stdout.write(metrics_table())
 
 
 @app.command()
@@ -256,6 +269,24 @@ def bench(
     plan = Plan(scenarios_of(scenario or []), peers, rounds, seconds, clients_of(clients), commands)
     is_met = bench_stack(_settings_of_tool(), plan, report, Console(highlight=False))
     raise typer.Exit(0 if is_met else 1)
+
+
+@requests_app.command("show")
+def requests_show(
+    asked: Annotated[str, typer.Argument(metavar="ID", help="The id of a request, a hold or an order.")],
+) -> None:
+    """Show what is stored of a request, and of its order: the payments, and those that wait for an order that has not come.
+
+    Example: firmhold requests show order_product~demo~…
+    """
+    from firmhold.requests_shown import NoSuchIdError, show  # noqa: PLC0415 - only this command needs it
+
+    try:
+        lines = asyncio.run(show(_settings_of_tool(), asked))
+    except NoSuchIdError as fault:
+        raise typer.BadParameter(str(fault), param_hint="ID") from fault
+    for line in lines:
+        _console.print(escape(line), highlight=False)
 
 
 if __name__ == "__main__":

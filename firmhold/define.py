@@ -1,12 +1,14 @@
 """Define many resources at once, through the gateway like everybody: a line a resource, from NDJSON or CSV.
 
-Whatever is wrong with a line is told with its number and stops no other line.
+Whatever is wrong with a line is told with its number and stops no other line. Each run gives every definition once: to run
+a file again restores what it says, to resume a run by its name leaves alone what that run has done already.
 """
 
 import asyncio
 import csv
 import hashlib
 import json
+import secrets
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,6 +16,7 @@ from typing import Any, Protocol
 import aiohttp
 
 from firmhold.settings import Settings
+from topics.identifiers import is_resource_id
 
 PATH_OF_KIND = {"slot": "/slots/{}", "screening": "/screenings/{}", "product": "/api/products/{}"}
 # These cells of a CSV file are texts however they look; any other is JSON where it can be read as that.
@@ -42,11 +45,12 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of a line; `fault` is None if its resource is defined."""
+    """What became of a line; `fault` is None if its resource is defined, `is_repeat` if this run had defined it before."""
 
     number: int
     text: str
     fault: str | None = None
+    is_repeat: bool = False
 
 
 def lines_of(text: str) -> Iterator[Line | Result]:
@@ -105,6 +109,8 @@ def _line(number: int, fields: dict[str, Any]) -> Line | Result:
         resource_id = str(resource_id)
     if not isinstance(resource_id, str) or not resource_id:
         return Result(number, "", "id is missing: what the resource is called")
+    if not is_resource_id(resource_id):
+        return Result(number, "", f"id has 1 to 64 of A-Z a-z 0-9 . _ - and is not . or .., not {resource_id[:80]!r}")
     return Line(number, kind, resource_id, body)
 
 
@@ -115,17 +121,25 @@ class Tell(Protocol):
         """Say it, on standard error if it is a fault."""
 
 
+def new_run() -> str:
+    """Return the name of a run that nobody has used."""
+    return secrets.token_hex(5)
+
+
 async def define_file(settings: Settings, text: str, *, concurrency: int, run: str, tell: Tell) -> int:
     """Define all that a file names, telling of each line; return how many failed."""
-    defined = failed = 0
+    defined = repeated = failed = 0
+    tell(f"this is run {run}: if it is interrupted, the same file with `--run {run}` goes on with it", is_fault=False)
     async for result in define(settings, lines_of(text), concurrency=concurrency, run=run):
         if result.fault is None:
-            defined += 1
+            repeated += result.is_repeat
+            defined += not result.is_repeat
             tell(result.text, is_fault=False)
         else:
             failed += 1
             tell(f"line {result.number}: {result.fault}", is_fault=True)
-    tell(f"{defined} defined, {failed} failed", is_fault=failed > 0)
+    before = f"{repeated} defined before in this run, " if repeated else ""
+    tell(f"{defined} defined, {before}{failed} failed", is_fault=failed > 0)
     return failed
 
 
@@ -166,8 +180,9 @@ async def _define(session: aiohttp.ClientSession, url: str, line: Line, run: str
             headers = {"Idempotency-Key": f'"{line.key(run)}"'}
             async with session.put(f"{url.rstrip('/')}{path}", json=line.body, headers=headers) as response:
                 if response.ok and response.status != _ACCEPTED:
-                    before = " (by an earlier run)" if "Idempotent-Replayed" in response.headers else ""
-                    return Result(line.number, f"{what}: defined{before}")
+                    is_repeat = "Idempotent-Replayed" in response.headers
+                    told = "defined before in this run, left as it is" if is_repeat else "defined"
+                    return Result(line.number, f"{what}: {told}", is_repeat=is_repeat)
                 fault = await _fault(response)
                 if response.status not in {_ACCEPTED, _TOO_MANY, _UNAVAILABLE}:
                     break
@@ -180,7 +195,7 @@ async def _define(session: aiohttp.ClientSession, url: str, line: Line, run: str
 
 async def _fault(response: aiohttp.ClientResponse) -> str:
     if response.status == _ACCEPTED:
-        return "it is not decided yet: run this again"
+        return "it is not decided yet: go on with this run"
     try:
         problem = await response.json(content_type=None)
         return f"{problem['detail']} ({response.status})"

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from firmhold.settings import SettingError, Settings
 from firmhold.topic_differences import folded
 from gateway.callers import Callers
+from gateway.webhook_secrets import read_secrets
 from schema.migrate import names
 from topics.admin import disagreements
 
@@ -44,6 +45,7 @@ async def examine(settings: Settings, timeout_seconds: float) -> list[Finding]:
         ("Redis", _redis),
         ("Secret", _secret),
         ("Callers", _callers),
+        ("Webhooks", _webhooks),
     )
     found = await asyncio.gather(*(_within(timeout_seconds, name, look(settings)) for name, look in subjects))
     return [finding for findings in found for finding in findings]
@@ -155,3 +157,12 @@ async def _callers(settings: Settings) -> list[Finding]:
         return [Finding("Callers", is_good=False, text=str(fault))]
     text = "API keys can be read" if settings.api_keys.get_secret_value() else "no API keys: everybody is anonymous"
     return [Finding("Callers", is_good=True, text=text)]
+
+
+async def _webhooks(settings: Settings) -> list[Finding]:
+    try:
+        secrets = read_secrets(settings.webhook_secret.get_secret_value(), settings.stripe_secret.get_secret_value())
+    except SettingError as fault:
+        return [Finding("Webhooks", is_good=False, text=str(fault))]
+    text = f"{len(secrets.standard)} secrets of Standard Webhooks, {len(secrets.stripe)} of Stripe"
+    return [Finding("Webhooks", is_good=True, text=text)]

@@ -4,18 +4,17 @@ The clients' exceptions are imported only when something failed, so that no comm
 """
 
 import errno
-import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from firmhold.redaction import without_credentials
 from firmhold.settings import SettingError
 
 EXIT_FAILURE = 1
 EXIT_CONFIG = 78  # EX_CONFIG of sysexits.h
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,4 +115,4 @@ def _refused(fault: BaseException) -> str:
 
 def _reason(fault: BaseException) -> str:
     """Return the fault's own words in one line, without credentials."""
-    return _CREDENTIALS.sub("…@", " ".join(str(fault).split())) or type(fault).__name__
+    return without_credentials(" ".join(str(fault).split())) or type(fault).__name__

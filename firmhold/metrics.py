@@ -1,122 +1,286 @@
-"""Every metric by name, with what to conclude from it. The parts count for themselves; here they are written for Prometheus.
+"""Every metric by name, with what to conclude from it. docs/metrics.md is written from this list, and a test compares them.
 
-A reading is a number or, where a metric has labels, a number for each combination of their values.
+Who counts is elsewhere; how it is written for Prometheus is in `firmhold.exposition`. Adding a metric: name it here, and
+read it in `gateway/measuring.py` or `workers/measuring.py`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import Enum
 
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    CollectorRegistry,
-    PlatformCollector,
-    ProcessCollector,
-    generate_latest,
-)
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.registry import Collector
 
-CONTENT_TYPE = CONTENT_TYPE_LATEST
-Reading = float | Mapping[tuple[str, ...], float]
+class Type(Enum):
+    """How a metric behaves: a counter only grows, a gauge is what is now, a histogram sorts what happened by size."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+GATEWAY, WORKER = "gateway", "worker"
+
+# Up to 10 ms in small steps: an idle system answers within them. Then to 15 s, where holds are refused for a backlog.
+LATENCY_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
+# A stage of a batch takes a fraction of a millisecond for a lone command; Postgres ends each transaction after 15 s.
+STAGE_SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0)
+# Up to FIRMHOLD_BATCH_COMMANDS_MAX, 500 by default.
+BATCH_COMMANDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 500, 1_000)
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A name, what to conclude, and the names of its labels; a counter only grows."""
+    """A name, its type, who tells it, what to conclude, and the names of its labels; bounds are those of a histogram."""
 
     name: str
+    type: Type
+    told_by: tuple[str, ...]
     help: str
     labels: tuple[str, ...] = ()
-    is_counter: bool = True
+    bounds: tuple[float, ...] = ()
 
 
 ANSWERS = Metric(
     "firmhold_answers",
+    Type.COUNTER,
+    (GATEWAY,),
     "HTTP answers. Many 503: the log or Postgres is away, or see firmhold_not_taken. Many 429: an account's quota is small.",
     ("method", "route", "status"),
 )
+OUTCOME_SECONDS = Metric(
+    "firmhold_outcome_seconds",
+    Type.HISTOGRAM,
+    (GATEWAY,),
+    "End to end: from a command's coming in over HTTP to its outcome, where that came while its client waited. Slow, and "
+    "firmhold_publish_seconds is not: the workers are the bottleneck.",
+    ("kind",),
+    LATENCY_SECONDS,
+)
+PUBLISH_SECONDS = Metric(
+    "firmhold_publish_seconds",
+    Type.HISTOGRAM,
+    (GATEWAY,),
+    "Until Kafka acknowledged a command. Slow: Kafka's disks, or its replication, are the bottleneck.",
+    bounds=LATENCY_SECONDS,
+)
 WAITERS = Metric(
     "firmhold_waiters",
+    Type.GAUGE,
+    (GATEWAY,),
     "Requests that wait for their outcome now. Near FIRMHOLD_WAITERS_MAX writes are answered 202 at once: look at the workers.",
-    is_counter=False,
 )
 NOT_TAKEN = Metric(
     "firmhold_not_taken",
+    Type.COUNTER,
+    (GATEWAY,),
     "Commands refused unpublished. queue_full: Kafka is too slow for this gateway; log_silent: Kafka is away; "
     "backlog: the workers do not keep up, start more.",
     ("cause",),
 )
 PUBLICATIONS = Metric(
     "firmhold_publications_in_flight",
+    Type.GAUGE,
+    (GATEWAY,),
     "Commands on their way to Kafka now. Steadily above a few hundred: Kafka acknowledges slowly.",
-    is_counter=False,
 )
 LOG_SILENT = Metric(
     "firmhold_log_silent",
+    Type.GAUGE,
+    (GATEWAY,),
     "1 while Kafka acknowledges nothing and commands are refused. Wake somebody.",
-    is_counter=False,
+)
+LAG = Metric(
+    "firmhold_lag_commands",
+    Type.GAUGE,
+    (GATEWAY,),
+    "Commands in the log whose offset no worker has committed, told with every worker down, too. Growing for minutes: the "
+    "workers are down, stuck or too few. Not there: Kafka does not say, see firmhold_lag_read_seconds.",
+    ("kind",),
 )
 BACKLOG_AGE = Metric(
     "firmhold_backlog_age_seconds",
-    "Age of the oldest undecided command of all partitions. Growing: the workers are down, stuck or too few.",
-    is_counter=False,
+    Type.GAUGE,
+    (GATEWAY,),
+    "For how long the oldest undecided command of all partitions has been waiting, as far as this gateway saw it: a gateway "
+    "that starts counts from then on. Growing: the workers are down, stuck or too few.",
+)
+LAG_READ_SECONDS = Metric(
+    "firmhold_lag_read_seconds",
+    Type.GAUGE,
+    (GATEWAY,),
+    "How long ago the committed offsets were read. Above ten seconds lag and backlog age are not known: Kafka is away.",
+)
+CACHE_READS = Metric(
+    "firmhold_cache_reads",
+    Type.COUNTER,
+    (GATEWAY,),
+    "Availability by where it came from. hit: the cache; shared: what another read meanwhile; loaded: Postgres, then cached; "
+    "stale: an old value, as another's reading took too long; bypassed: Postgres alone. Many bypassed: Redis is away. Few "
+    "hits: resources change faster than they are read.",
+    ("kind", "source"),
 )
 
 OUTCOMES = Metric(
     "firmhold_commands",
+    Type.COUNTER,
+    (WORKER,),
     "Commands decided, by the event that answered them or the reason of the refusal. Any internal_error is a bug of ours.",
-    ("outcome",),
+    ("kind", "outcome"),
+)
+PAYMENTS = Metric(
+    "firmhold_payments",
+    Type.COUNTER,
+    (WORKER,),
+    "What providers' events came to. Any orphaned: money whose order did not come in FIRMHOLD_PARKED_PAYMENT_SECONDS, wake "
+    "somebody; any mismatched: look at that payment (`firmhold requests show`). Many parked: webhooks overtake the orders.",
+    ("effect",),
 )
 REPEATED = Metric(
-    "firmhold_commands_repeated", "Commands decided before and answered again: clients that retry, workers that died."
+    "firmhold_commands_repeated",
+    Type.COUNTER,
+    (WORKER,),
+    "Commands decided before and answered again: clients that retry, workers that died.",
+    ("kind",),
 )
-BATCHES = Metric(
-    "firmhold_batches", "Transactions. Commands by batches is the size of a batch: it grows under load, as it should."
+DECISION_SECONDS = Metric(
+    "firmhold_decision_seconds",
+    Type.HISTOGRAM,
+    (WORKER,),
+    "From a command's arrival in the log (Kafka's clock) to its decision (Postgres's clock), repeats left out. Slow with "
+    "small batches: Postgres is slow, see firmhold_stage_seconds; slow with large ones: start more workers.",
+    ("kind",),
+    LATENCY_SECONDS,
+)
+BATCH_SIZE = Metric(
+    "firmhold_batch_commands",
+    Type.HISTOGRAM,
+    (WORKER,),
+    "Commands of one batch, and so of one transaction. It grows under load, as it should; steadily at the maximum "
+    "(FIRMHOLD_BATCH_COMMANDS_MAX): start more workers.",
+    bounds=BATCH_COMMANDS,
+)
+STAGE = Metric(
+    "firmhold_stage_seconds",
+    Type.HISTOGRAM,
+    (WORKER,),
+    "The stages of a batch. read (locks included) or commit slow: Postgres, or another worker holds the rows; decide slow: "
+    "this machine's processor; invalidate slow: Redis; emit slow: Kafka.",
+    ("stage",),
+    STAGE_SECONDS,
+)
+INBOX = Metric(
+    "firmhold_inbox_records",
+    Type.GAUGE,
+    (WORKER,),
+    "Records read and not begun. Steadily at FIRMHOLD_INBOX_EVENTS_MAX: this worker has more than it can decide.",
+)
+PARTITIONS = Metric(
+    "firmhold_partitions_assigned",
+    Type.GAUGE,
+    (WORKER,),
+    "Partitions of command topics that this worker decides. Their sum over all workers is the number there is (three topics "
+    "of FIRMHOLD_PARTITIONS); less for more than a minute: a worker is missing. 0 on one: there are more workers than of use.",
 )
 RETRIES = Metric(
-    "firmhold_batch_retries", "Batches tried again as Postgres did not answer. Growing steadily: Postgres is away."
+    "firmhold_batch_retries",
+    Type.COUNTER,
+    (WORKER,),
+    "Batches tried again as Postgres did not answer. Growing steadily: Postgres is away.",
 )
 DEAD_LETTERS = Metric(
-    "firmhold_records_rejected", "Records that were not decided, dead-lettered or forbidden: read the .dlq topics."
+    "firmhold_dead_letters",
+    Type.COUNTER,
+    (WORKER,),
+    "Records put on a .dlq topic, by reason. internal_error is a bug of ours; too_old: the workers were down for long; any "
+    "other: a producer sends what is no command, its record says why.",
+    ("kind", "reason"),
+)
+FORBIDDEN = Metric(
+    "firmhold_commands_forbidden",
+    Type.COUNTER,
+    (WORKER,),
+    "Commands whose signature does not allow them; answered, never decided. A producer has a wrong key, or somebody tries.",
+    ("kind",),
 )
 FORWARDED = Metric(
-    "firmhold_records_forwarded", "Records found on a wrong partition: a producer does not use the Java partitioner."
+    "firmhold_records_forwarded",
+    Type.COUNTER,
+    (WORKER,),
+    "Records found on a wrong partition: a producer does not use the Java partitioner.",
+    ("kind",),
 )
 SKIPPED_INVALIDATIONS = Metric(
     "firmhold_invalidations_skipped",
+    Type.COUNTER,
+    (WORKER,),
     "Batches whose invalidation Redis did not take: reads are old until their TTL ends.",
+)
+CLOCK_DIFFERENCE = Metric(
+    "firmhold_clock_difference_seconds",
+    Type.GAUGE,
+    (WORKER,),
+    "How far Postgres's clock is ahead of Kafka's at most: the shortest firmhold_decision_seconds of the last one to two "
+    "minutes, below zero where it is behind. Beyond 1 either way on a system that keeps up: mend NTP. Not there: no command "
+    "was decided.",
+)
+EXPIRES = Metric(
+    "firmhold_sweeper_expires",
+    Type.COUNTER,
+    (WORKER,),
+    "Expire commands that the sweeper published, for holds whose time was over and that nobody touched. Many: buyers leave.",
+)
+SWEEP_AGE = Metric(
+    "firmhold_sweeper_age_seconds",
+    Type.GAUGE,
+    (WORKER,),
+    "For how long the sweeper has not finished a look. Above a few times FIRMHOLD_SWEEP_SECONDS: idle expiries are told late, "
+    "decisions are right all the same. Not there: the sweeper is off.",
+)
+PURGED = Metric(
+    "firmhold_requests_purged",
+    Type.COUNTER,
+    (WORKER,),
+    "Old outcomes forgotten. None for days on a system older than FIRMHOLD_REQUEST_RETENTION_DAYS: its table only grows.",
 )
 STALLED = Metric(
     "firmhold_stalled_seconds",
+    Type.GAUGE,
+    (WORKER,),
     "For how long there has been something to do and nothing got done. Above a minute: Postgres, Kafka or a bug.",
-    is_counter=False,
 )
 
+PRODUCERS_REPLACED = Metric(
+    "firmhold_producers_replaced",
+    Type.COUNTER,
+    (GATEWAY, WORKER),
+    "Kafka producers given up after a send that failed. Growing: Kafka is away, or comes and goes.",
+)
 
-class Exposition:
-    """Writes what these metrics read at the time they are asked for, and how the process does."""
-
-    def __init__(self, readings: Mapping[Metric, Callable[[], Reading]]) -> None:
-        """Know how each metric is read."""
-        self._registry = CollectorRegistry()
-        ProcessCollector(registry=self._registry)
-        PlatformCollector(registry=self._registry)
-        self._registry.register(_Readings(readings))
-
-    def text(self) -> bytes:
-        """Return the text that Prometheus scrapes."""
-        return generate_latest(self._registry)
+ALL = tuple(one for one in list(globals().values()) if isinstance(one, Metric))
 
 
-class _Readings(Collector):
-    def __init__(self, readings: Mapping[Metric, Callable[[], Reading]]) -> None:
-        self._readings = readings
+def metrics_table() -> str:
+    """Return docs/metrics.md: what `firmhold metrics` prints."""
+    rows = (
+        f"| `{shown_name(one)}` | {one.type.value} | {_code(one.labels)} | {', '.join(one.told_by)} | {one.help} |"
+        for one in ALL
+    )
+    return "\n".join((_HEAD, *rows)) + "\n"
 
-    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
-        for metric, read in self._readings.items():
-            family_type = CounterMetricFamily if metric.is_counter else GaugeMetricFamily
-            family = family_type(metric.name, metric.help, labels=metric.labels)
-            reading = read()
-            for values, number in (reading if isinstance(reading, Mapping) else {(): reading}).items():
-                family.add_metric(values, number)
-            yield family
+
+def shown_name(metric: Metric) -> str:
+    """Return the name as Prometheus stores it; a histogram's ends in _bucket, _sum and _count."""
+    return f"{metric.name}_total" if metric.type is Type.COUNTER else metric.name
+
+
+def _code(labels: tuple[str, ...]) -> str:
+    return ", ".join(f"`{label}`" for label in labels)
+
+
+_HEAD = """\
+# Metrics
+
+Gateways tell theirs at `/metrics`, workers at `/metrics` of their probe (`FIRMHOLD_WORKER_PORT`), in Prometheus's format,
+with those of the process (`process_…`, `python_info`). This table is printed by `firmhold metrics`, and a test compares it
+with the code. [alerts.yml](alerts.yml) has rules to begin with.
+
+| metric | type | labels | told by | what to conclude |
+| --- | --- | --- | --- | --- |"""

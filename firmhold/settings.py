@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 import secrets
 from typing import Annotated, Literal, Self
 
@@ -22,6 +23,7 @@ from topics.signatures import (
 
 SIGNING_SECRET_BYTES_MIN = 16
 _SCHEMES = {"postgres": ("postgresql://", "postgres://"), "redis": ("redis://", "rediss://", "unix://")}
+_HOSTS = re.compile(r"((\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)(:\d+)?(,|$))*")
 _SIGNING_KEYS = "FIRMHOLD_SIGNING_KEYS"
 
 
@@ -60,10 +62,27 @@ class Settings(BaseSettings):
         SecretStr,
         Field(
             description="Trusted producers: `key id:base64 secret:scope+scope:source prefix`, separated by commas; "
-            "a secret has at least 16 bytes"
+            "a secret has at least 16 bytes. Who names buyers needs the scope `trusted`"
         ),
     ] = SecretStr("")
     admin_key: Annotated[SecretStr, Field(description="Bearer key that may define resources")] = SecretStr("")
+    webhook_secret: Annotated[
+        SecretStr,
+        Field(
+            description="Secrets of payment webhooks by Standard Webhooks: `whsec_` and base64, several separated by spaces "
+            "while one is replaced; in local mode made and printed if none is set"
+        ),
+    ] = SecretStr("")
+    stripe_secret: Annotated[
+        SecretStr,
+        Field(description="Secrets of Stripe's webhooks, as Stripe shows them; several and none as above"),
+    ] = SecretStr("")
+    demo_provider: Annotated[
+        bool,
+        Field(
+            description="Whether `/demo/payments` plays a payment provider: for trying things out, never in production"
+        ),
+    ] = False
 
     redis_prefix: Annotated[str, Field(description="Put before each Redis key")] = "firmhold:"
     api_keys: Annotated[
@@ -125,9 +144,13 @@ class Settings(BaseSettings):
     ] = 1.0
     sweep_again_seconds: Annotated[
         PositiveFloat,
-        Field(description="After how long an Expire is published again for a resource that still has such holds"),
-    ] = 1.0
-    sweep_resources_max: Annotated[PositiveInt, Field(description="Resources that one look finds at most")] = 1_000
+        Field(
+            description="After how long an Expire is published again though the first is not decided: only if it was lost"
+        ),
+    ] = 30.0
+    sweep_holds_max: Annotated[
+        PositiveInt, Field(description="Holds that one page of such a look has; a look reads all pages")
+    ] = 1_000
 
     purge_margin_hours: Annotated[
         PositiveInt,
@@ -189,7 +212,10 @@ class Settings(BaseSettings):
     ] = 5.0
     publications_max: Annotated[
         PositiveInt,
-        Field(description="Commands that one gateway has on their way to Kafka at once; more are answered 503"),
+        Field(
+            description="Commands that one gateway has on their way to Kafka at once; more are answered 503, new holds from "
+            "three quarters of them on: the rest is for confirm, cancel, extend and change"
+        ),
     ] = 2_000
     log_silent_ms: Annotated[
         PositiveInt,
@@ -241,6 +267,13 @@ class Settings(BaseSettings):
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Least level that is logged")
     ] = "INFO"
+    log_repeats_max: Annotated[
+        PositiveInt,
+        Field(description="Lines of one message that are logged within FIRMHOLD_LOG_REPEAT_SECONDS at most"),
+    ] = 5
+    log_repeat_seconds: Annotated[
+        PositiveFloat, Field(description="After how long it is told how many lines were left out")
+    ] = 10.0
 
     @field_validator("host", "url", "kafka")
     @classmethod
@@ -257,6 +290,10 @@ class Settings(BaseSettings):
         schemes = _SCHEMES[info.field_name or ""]
         if not url.get_secret_value().startswith(schemes):
             message = f"must be a URL that begins with {' or '.join(schemes)}"
+            raise ValueError(message)
+        hosts = url.get_secret_value().partition("://")[2].partition("/")[0].rpartition("@")[2]
+        if not _HOSTS.fullmatch(hosts):
+            message = "must have a port that is a number; / : @ ? # in a password are written as %2F %3A %40 %3F %23"
             raise ValueError(message)
         return url
 

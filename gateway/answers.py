@@ -4,6 +4,8 @@ import hashlib
 import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -23,6 +25,8 @@ Style = Callable[[dict[str, Any]], dict[str, Any]]
 
 _OK = 200
 _CREATED = 201
+_SECOND = timedelta(seconds=1)
+_TICK = timedelta(microseconds=1)
 
 
 class KindOfAnswers(Protocol):
@@ -54,6 +58,14 @@ class Rendered:
     headers: Mapping[str, str] = field(default_factory=dict)
     is_refusal: bool = False
     client_reference: str | None = None
+
+
+def http_date(instant: datetime) -> str:
+    """Write an instant as HTTP has dates (RFC 9110, 5.6.7), in whole seconds and never before it.
+
+    A Retry-After that is a date is right whenever a stored refusal is told again, and by no clock of ours.
+    """
+    return format_datetime((instant + (_SECOND - _TICK)).replace(microsecond=0).astimezone(UTC), usegmt=True)
 
 
 def hold_token(secret: bytes, request_id: str) -> str:
@@ -106,10 +118,14 @@ class Answers:
         more: dict[str, Any] = {"request_id": request_id}
         if reference is not None:
             more["client_reference"] = reference
+        headers = {}
+        if refused.retry_at is not None:
+            more["retry_at"] = refused.retry_at
+            headers["Retry-After"] = http_date(refused.retry_at)
         if isinstance(refused.order_id, str):
             more |= {"order_id": refused.order_id, "links": {"order": _path_of_order(refused.order_id)}}
         body = self._problems.members(kind, refused.detail, f"/requests/{request_id}", **more)
-        return Rendered(kind.status, body, is_refusal=True, client_reference=reference)
+        return Rendered(kind.status, body, headers, is_refusal=True, client_reference=reference)
 
     def hold(self, place: RoutedId, view: HoldView, *, is_owner: bool) -> dict[str, Any]:
         """Return a hold; its owner sees the token too."""

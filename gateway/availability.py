@@ -1,12 +1,13 @@
 """What is free of the resources of one kind, read through the cache. It knows no kind and no HTTP."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from gateway.cache import Cache, CacheBounds, Value
+from gateway.cache import Cache, CacheBounds, Source, Value
 from gateway.cache_store import CacheStore
 from schema.reads import Reads, ResourceReading
 from topics.redis_keys import ids_name, resource_name
@@ -37,6 +38,10 @@ class Availability:
         self._ids_max = ids_max
         self._resources = Cache(store, self._read_resources, bounds)
         self._lists = Cache(store, self._read_lists, bounds)
+
+    def reads(self) -> Counter[Source]:
+        """Return how many values, of resources and lists of ids, came from where."""
+        return self._resources.reads + self._lists.reads
 
     async def of(self, resource_ids: Collection[str], version_least: int = 0) -> list[msgspec.Raw]:
         """Return what is free of those that exist, in the order of asking; raises what asyncpg raises."""

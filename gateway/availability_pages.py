@@ -7,9 +7,10 @@ from aiohttp import web
 
 from gateway.answers import etag
 from gateway.availability import Page
+from gateway.bodies import bad_parameter
 from gateway.context import CONTEXT, Context, min_version
 from gateway.patience import within
-from gateway.problems import INVALID, Fault, ProblemError, json_response
+from gateway.problems import json_response
 from topics.identifiers import is_resource_id
 
 
@@ -50,10 +51,10 @@ async def _page(request: web.Request, context: Context, kind: str) -> Page:
     page_max = context.limits.page_max
     text = request.query.get("limit", str(page_max))
     if not text.isascii() or not text.isdigit() or len(text) > 9 or not 1 <= int(text) <= page_max:  # noqa: PLR2004
-        raise _invalid(f"limit is a whole number from 1 to {page_max}")
+        raise bad_parameter("limit", f"is a whole number from 1 to {page_max}")
     after = request.query.get("after", "")
     if after and not is_resource_id(after):
-        raise _invalid("after is the id that the page begins behind, as the Link of the page before has it")
+        raise bad_parameter("after", "is the id that the page begins behind, as the Link of the page before has it")
     reading = context.availability[kind].page(after, int(text))
     return await within(context.limits.read_seconds, reading, "what is free")
 
@@ -63,17 +64,13 @@ def _ids_asked(request: web.Request, ids_max: int) -> list[str] | None:
     if "ids" not in request.query:
         return None
     if "after" in request.query or "limit" in request.query:
-        raise _invalid("ids does not go with after or limit: all that it names comes at once")
+        raise bad_parameter("ids", "does not go with after or limit: all that it names comes at once")
     ids = list(dict.fromkeys(",".join(request.query.getall("ids")).split(",")))
     if len(ids) > ids_max:
-        raise _invalid(f"ids names {len(ids)} at once; ask for at most {ids_max}")
+        raise bad_parameter("ids", f"names {len(ids)} at once; ask for at most {ids_max}")
     for one in ids:
         if not is_resource_id(one):
-            raise _invalid(f"ids has {one[:64]!r}, which is no id: 1 to 64 of A-Z a-z 0-9 . _ -, separated by commas")
+            raise bad_parameter(
+                "ids", f"has {one[:64]!r}, which is no id: 1 to 64 of A-Z a-z 0-9 . _ -, separated by commas"
+            )
     return ids
-
-
-def _invalid(detail: str) -> ProblemError:
-    """Return the problem of a query parameter; there is no JSON Pointer to a query."""
-    detail = f"the query parameter {detail}"
-    return ProblemError(INVALID, detail, errors=[Fault(detail, "")])

@@ -1,13 +1,15 @@
 """Request bodies: what each call takes, checked field by field, every fault told with its place."""
 
+import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
 
 from aiohttp import web
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from gateway.problems import BODY_TOO_LARGE, INVALID, MALFORMED_JSON, Fault, ProblemError
-from topics.commands import AMOUNT_MAX, MAX_SECONDS, MAX_UNITS, DefineResource
+from topics.commands import AMOUNT_MAX, MAX_SECONDS, MAX_UNITS, DefineResource, contradictions
 from topics.identifiers import is_resource_id
 from topics.resources import ClaimAt
 
@@ -17,9 +19,9 @@ _TEXT = r"^[^\x00-\x1f\x7f]*$"
 def _to_utc(instant: datetime) -> datetime:
     try:
         return instant.astimezone(UTC)
-    except OverflowError as fault:  # Pydantic takes only a ValueError for a fault of the field
+    except OverflowError as fault:  # Pydantic takes only errors of its own, and ValueError, for a fault of the field
         message = "this instant is outside of the years that UTC can say"
-        raise ValueError(message) from fault
+        raise PydanticCustomError("instant_range", message) from fault
 
 
 def _as_text(value: object) -> object:
@@ -99,9 +101,13 @@ class ResourceBody(RequestBody):
     holds_per_buyer: Units | None = None
     title: Title | None = None
 
-    def definition(self, resource_id: str, if_version: int | None) -> DefineResource:
-        """Return the command that defines a resource so."""
-        return DefineResource(resource_id=resource_id, if_version=if_version, **self._fields())
+    def definition(self, resource_id: str, *, if_version: int | None, if_exists: bool) -> DefineResource:
+        """Return the command that defines a resource so; raises a problem that names what contradicts another field."""
+        command = DefineResource(resource_id=resource_id, if_version=if_version, if_exists=if_exists, **self._fields())
+        found = contradictions(command)
+        if found:
+            raise invalid([Fault(f"{name} {what}", f"/{name}") for name, what in found.items()])
+        return command
 
     def _fields(self) -> dict[str, Any]:
         return {**self.model_dump(exclude={"claim_at"}), "claim_at": ClaimAt(self.claim_at)}
@@ -135,26 +141,45 @@ def read_reference(request: web.Request) -> str | None:
     if not values:
         return None
     if len(values) > 1:
-        raise invalid([Fault("the query parameter client_reference was sent more than once", "")])
+        raise bad_parameter("client_reference", "was sent more than once")
     try:
         return RequestBody(client_reference=values[0]).client_reference
     except ValidationError as fault:
-        detail = "the query parameter client_reference has 1 to 128 characters, and no control characters"
-        raise invalid([Fault(detail, "")]) from fault
+        detail = "has 1 to 128 characters, and no control characters"
+        raise bad_parameter("client_reference", detail) from fault
+
+
+async def read_bytes(request: web.Request) -> bytes:
+    """Read the body of a request as it is."""
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge as fault:
+        raise ProblemError(BODY_TOO_LARGE, f"a body has at most {request.client_max_size} bytes") from fault
+    except web.RequestPayloadError as fault:
+        error = ProblemError(MALFORMED_JSON, "the body is not encoded as its headers say")
+        error.ends_connection = True  # where the next request would begin nobody knows
+        raise error from fault
 
 
 async def read_body(request: web.Request, model: type[B]) -> B:
     """Read and check the body of a request; no body at all is an empty object."""
+    text = (await read_bytes(request)).strip() or b"{}"
     try:
-        text = await request.read()
-    except web.HTTPRequestEntityTooLarge as fault:
-        raise ProblemError(BODY_TOO_LARGE, f"a body has at most {request.client_max_size} bytes") from fault
-    except web.RequestPayloadError as fault:
-        raise ProblemError(MALFORMED_JSON, "the body is not encoded as its headers say") from fault
-    try:
-        return model.model_validate_json(text.strip() or b"{}")
+        body = model.model_validate_json(text)
     except ValidationError as fault:
         raise _problem(fault) from fault
+    json.loads(text, object_pairs_hook=_members)  # Pydantic takes the last of two members of one name
+    return body
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse an object that says a thing twice: which one its sender meant nobody can tell (RFC 8259, 4)."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in members if names.count(name) > 1)
+        raise ProblemError(MALFORMED_JSON, f"the member {twice[:64]!r} is there more than once")
+    return members
 
 
 def _problem(fault: ValidationError) -> ProblemError:
@@ -162,6 +187,16 @@ def _problem(fault: ValidationError) -> ProblemError:
     if errors[0]["type"] == "json_invalid":
         return ProblemError(MALFORMED_JSON, errors[0]["msg"])
     return invalid([Fault(error["msg"], _pointer(error["loc"])) for error in errors])
+
+
+def bad_parameter(name: str, detail: str) -> ProblemError:
+    """Return the problem of a query parameter."""
+    return not_in_body(f"the query parameter {name} {detail}")
+
+
+def not_in_body(detail: str) -> ProblemError:
+    """Return the problem of what is invalid in the path or the query: no JSON Pointer leads there."""
+    return ProblemError(INVALID, detail, errors=[Fault(detail, "")])
 
 
 def invalid(faults: list[Fault]) -> ProblemError:

@@ -5,11 +5,12 @@ only if no write that was answered before the asking makes it old, and where the
 """
 
 import asyncio
-import time
 import uuid
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum
 from functools import partial
 from typing import NamedTuple
 
@@ -18,6 +19,11 @@ from gateway.gathering import Gathering, Tell
 
 _ASKS_AT_ONCE = 4
 _LOADS_AT_ONCE = 8
+
+
+def _now() -> float:
+    """Return the event loop's time: in a simulation it is not that of the machine."""
+    return asyncio.get_running_loop().time()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,16 @@ class Value:
 
 
 ABSENT = Value(0, b"")
+
+
+class Source(Enum):
+    """Where a value came from; docs/metrics.md says what to conclude."""
+
+    HIT = "hit"
+    SHARED = "shared"
+    LOADED = "loaded"
+    STALE = "stale"
+    BYPASSED = "bypassed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +79,7 @@ class Cache:
         read_source: ReadSource,
         bounds: CacheBounds,
         *,
-        clock_seconds: Callable[[], float] = time.monotonic,
+        clock_seconds: Callable[[], float] = _now,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """`read_source` reads all names at once and leaves out what does not exist; clock and pause are for waiting only."""
@@ -72,6 +88,7 @@ class Cache:
         self._bounds = bounds
         self._clock_seconds = clock_seconds
         self._pause = pause
+        self.reads: Counter[Source] = Counter()
         self._looks: Gathering[str, Seen | None] = Gathering(
             self._look, readings_max=_ASKS_AT_ONCE, keys_max=bounds.names_max
         )
@@ -93,6 +110,7 @@ class Cache:
                 missing.append(Wanted(name, version_least))
             else:
                 found[name] = _value(entry)
+        self.reads[Source.HIT] += len(found)
         if missing:
             found |= {wanted.name: value for wanted, value in (await self._loads.ask(missing)).items()}
         return found
@@ -122,6 +140,7 @@ class Cache:
             await self._load_with_locks(untold, told)
         if untold:
             values = await self._read_source(_names(untold))
+            self.reads[Source.BYPASSED] += len(untold)
             for one in list(untold):
                 told(one, values.get(one.name, ABSENT))
 
@@ -133,6 +152,7 @@ class Cache:
             locked = await self._store.lock(_names(untold), owner, self._bounds.lock_ms)
             for one in list(untold):
                 if (entry := locked.seen[one.name].fresh(one.version_least)) is not None:
+                    self.reads[Source.SHARED] += 1
                     tell(one, _value(entry))
             if locked.taken:
                 await self._load_locked(locked, owner, untold, tell)
@@ -143,6 +163,7 @@ class Cache:
             await self._pause(self._bounds.poll_ms / 1000)
         for one in list(untold):
             if (entry := locked.seen[one.name].stale(one.version_least)) is not None:
+                self.reads[Source.STALE] += 1
                 tell(one, _value(entry))
 
     async def _load_locked(
@@ -165,6 +186,7 @@ class Cache:
         entries = {name: self._entry(values.get(name, ABSENT), locked.seen[name].now_ms) for name in names}
         with suppress(CacheUnavailableError):  # what was read is right all the same
             await release(entries)
+        self.reads[Source.LOADED] += len(missing)
         for one in missing:
             tell(one, values.get(one.name, ABSENT))
 

@@ -1,8 +1,9 @@
 """What every handler needs: read from a request who calls, under which key, how long he waits."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 from aiohttp import web
 
@@ -12,11 +13,13 @@ from gateway.callers import Caller, Callers, Scope
 from gateway.event_reader import EventReader
 from gateway.idempotency import key_of
 from gateway.offsets import OffsetWatch
+from gateway.payment_inbox import PaymentInbox
 from gateway.prefer import Wait, wait_of
 from gateway.problems import MALFORMED_HEADER, ProblemError, Problems
 from gateway.rate_limits import RateLimits
 from gateway.submission import Submission, Submitter
 from gateway.waiters import Waiters
+from gateway.webhook_secrets import WebhookSecrets
 from schema.reads import Reads
 from topics import commands
 from topics.catalogue import Catalogue
@@ -35,6 +38,7 @@ class HttpLimits:
     uuid_keys_only: bool
     page_max: int
     ids_asked_max: int
+    retention_days: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,8 @@ class Context:
     limits: HttpLimits
     rate_limits: RateLimits
     availability: Mapping[str, Availability]
+    payments: PaymentInbox
+    webhook_secrets: WebhookSecrets
 
     def caller(self, request: web.Request) -> Caller:
         """Return who calls."""
@@ -92,15 +98,41 @@ class Context:
         return await self.submitter.submit(Submission(kind, command, caller, key, self.wait(request), trace, style))
 
 
+_ENTITY_TAG = re.compile(r'(?P<quote>"?)(?P<tag>[0-9]+)(?P=quote)\Z')
 CONTEXT: web.AppKey[Context] = web.AppKey("context", Context)
 
 
-def if_match_version(request: web.Request) -> int | None:
-    """Return the version that If-Match asks for; None if it asks for none, or for any (`*`)."""
-    text: Any = request.headers.get("If-Match")
-    if text is None or text.strip() == "*":
-        return None
-    return _version_of(text.strip().strip('"'), 'If-Match has the version as an entity tag, for example "3"')
+class Condition(NamedTuple):
+    """What must be there for a definition to be taken: see DefineResource."""
+
+    if_version: int | None = None
+    if_exists: bool = False
+
+
+def condition_of(request: web.Request) -> Condition:
+    """Return what If-Match and If-None-Match ask for (RFC 9110, 13.1): one version, any, or none at all.
+
+    A list of tags is refused: a client knows one version. So is a tag that no resource of ours ever has.
+    """
+    match = _one_line(request, "If-Match")
+    none_match = _one_line(request, "If-None-Match")
+    if match is not None and none_match is not None:
+        raise ProblemError(MALFORMED_HEADER, "If-Match and If-None-Match contradict each other here: send one")
+    if none_match is not None:
+        if none_match != "*":
+            raise ProblemError(MALFORMED_HEADER, "If-None-Match is * here: the resource must not exist yet")
+        return Condition(if_version=0)
+    if match is None or match == "*":
+        return Condition(if_exists=match is not None)
+    tag = _ENTITY_TAG.match(match)
+    version = _version_of(tag["tag"] if tag else "", 'If-Match has * or one version as an entity tag, for example "3"')
+    return Condition(version, if_exists=True)
+
+
+def _one_line(request: web.Request, name: str) -> str | None:
+    """Return a header field, its lines joined to the list that they are."""
+    lines = request.headers.getall(name, [])
+    return ", ".join(lines).strip() if lines else None
 
 
 def min_version(request: web.Request) -> int:

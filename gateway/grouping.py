@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from topics.commands import BATCH_COMMANDS_MAX
-from topics.producer import Acknowledgement, SendAll
+from topics.producer import Acknowledgement, Record, SendAll
 from topics.record import CommandEvent, batch_record, record_of
 from topics.signatures import SigningKey
 
@@ -62,6 +62,11 @@ class Grouping:
             self._leave(key, lane, one)
             raise
 
+    async def send_record(self, record: Record) -> Acknowledgement:
+        """Return when the log has a record that is no command, by itself; raises what sending raises."""
+        (acknowledgement,) = await self._send_all([record])
+        return acknowledgement
+
     def _leave(self, key: Key, lane: _Lane, one: _Waiting) -> None:
         """Take back a command whose turn did not come; end a sending for which nobody waits any more."""
         if one in lane.waiting:
@@ -90,7 +95,7 @@ class Grouping:
             record_of(events[0], self._signing_key) if len(events) == 1 else batch_record(events, self._signing_key)
         )
         try:
-            (acknowledgement,) = await self._send_all([record])
+            acknowledgement = await self.send_record(record)
         except Exception as fault:  # noqa: BLE001 - whoever waits for the record is told
             for one in group:
                 if not one.acknowledged.done():

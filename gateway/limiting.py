@@ -1,6 +1,7 @@
 """Hold accounts to their quotas of writes: RateLimit and RateLimit-Policy (IETF draft-ietf-httpapi-ratelimit-headers-10).
 
-In local mode everybody is unlimited, and so is the admin key, which defines resources by the thousand.
+In local mode everybody is unlimited, and so is the admin key, which defines resources by the thousand. Payment providers
+are no accounts: what they say is taken, whatever Authorization they send.
 """
 
 import time
@@ -12,8 +13,9 @@ from aiohttp import web
 
 from gateway.callers import ADMIN_ACCOUNT, ANONYMOUS
 from gateway.context import CONTEXT
-from gateway.problems import RATE_LIMITED, ProblemError
+from gateway.problems import RATE_LIMITED, ProblemError, instance_of
 from gateway.rate_limits import Standing
+from gateway.webhooks import STANDARD_PATH
 
 _READS = frozenset(("GET", "HEAD", "OPTIONS"))
 _UNLIMITED = frozenset((ANONYMOUS, ADMIN_ACCOUNT))
@@ -36,6 +38,8 @@ async def limit_writes(request: web.Request, handler: Handler) -> web.StreamResp
 
 def _limited_account(request: web.Request) -> str | None:
     """Return who writes; None for those without limits, and for nobody: the handler says what is wrong with the key."""
+    if request.path.startswith(STANDARD_PATH):
+        return None
     try:
         account = request.app[CONTEXT].caller(request).account
     except ProblemError:
@@ -50,7 +54,7 @@ def _refused(request: web.Request, standings: Sequence[Standing]) -> web.Respons
     detail = f"your account's quota of writes ({', '.join(names)}) is used up for {seconds} s: nothing was published"
     error = ProblemError(RATE_LIMITED, detail, **{"violated-policies": names})
     error.headers["Retry-After"] = str(seconds)
-    return request.app[CONTEXT].problems.response(error, request.path)
+    return request.app[CONTEXT].problems.response(error, instance_of(request))
 
 
 def _tell(response: web.StreamResponse, standings: Sequence[Standing]) -> None:

@@ -11,7 +11,20 @@ from aiohttp import web
 from redis.asyncio import Redis
 
 from firmhold.settings import Settings
-from gateway import holds, operating, orders, pages, products, publishing, request_stream, requests, slots
+from gateway import (
+    demo_provider,
+    holds,
+    openapi,
+    operating,
+    orders,
+    pages,
+    products,
+    publishing,
+    request_stream,
+    requests,
+    slots,
+    webhooks,
+)
 from gateway.answers import Answers, KindOfAnswers
 from gateway.availability import Availability
 from gateway.cache import CacheBounds
@@ -23,13 +36,24 @@ from gateway.http_server import Runner
 from gateway.limiting import limit_writes
 from gateway.measuring import count_answers, measure
 from gateway.offsets import OffsetWatch
-from gateway.problems import BODY_TOO_LARGE, INTERNAL, METHOD_NOT_ALLOWED, UNKNOWN_PATH, ProblemError, Problems
+from gateway.payment_inbox import PaymentInbox
+from gateway.problems import (
+    BODY_TOO_LARGE,
+    INTERNAL,
+    MALFORMED_HTTP,
+    METHOD_NOT_ALLOWED,
+    UNKNOWN_PATH,
+    ProblemError,
+    Problems,
+    instance_of,
+)
 from gateway.publishing import Publisher
 from gateway.rate_limits import RateLimits, policies_of
 from gateway.redis_cache import RedisCache
 from gateway.resting_cache import RestingCache
 from gateway.submission import Bounds, Submitter
 from gateway.waiters import Waiters
+from gateway.webhook_secrets import webhook_secrets
 from schema.connections import Timeouts, lazy_pool
 from schema.reads import Reads
 from topics.producer import ResilientProducer
@@ -37,6 +61,7 @@ from topics.redis_keys import RedisKeys
 from topics.signatures import gateway_key
 
 _log = structlog.get_logger(__name__)
+PARTS = (operating, pages, openapi, requests, request_stream, holds, slots, products, orders, webhooks)
 _KINDS: Mapping[str, KindOfAnswers] = {slots.KIND: slots.Slots(), products.KIND: products.Products()}
 _OPEN_REQUESTS_SECONDS = 3.0
 _OPEN_CONNECTIONS_SECONDS = 2.0  # aiohttp waits for this long up to twice
@@ -82,9 +107,11 @@ async def application(settings: Settings) -> AsyncIterator[web.Application]:
             middlewares=[count_answers, limit_writes, _tell_problems], client_max_size=settings.body_bytes_max
         )
         app[CONTEXT] = context
-        measure(app)
-        for part in (operating, pages, requests, request_stream, holds, orders, slots, products):
+        measure(app, producer)
+        for part in PARTS:
             app.add_routes(part.routes())
+        if settings.demo_provider:
+            app.add_routes(demo_provider.routes())
         try:
             yield app
         finally:
@@ -137,6 +164,7 @@ def _context(
         uuid_keys_only=settings.key_format == "uuid",
         page_max=settings.page_max,
         ids_asked_max=settings.ids_asked_max,
+        retention_days=settings.request_retention_days,
     )
     offsets = OffsetWatch(
         settings.kafka, f"{settings.topic_prefix}{settings.consumer_group}", settings.offset_poll_ms / 1000
@@ -164,6 +192,8 @@ def _context(
         limits=limits,
         rate_limits=RateLimits(policies_of(settings.rate_limits)),
         availability=availability,
+        payments=PaymentInbox(publisher, catalogue),
+        webhook_secrets=webhook_secrets(settings),
     )
 
 
@@ -195,14 +225,16 @@ async def _tell_problems(request: web.Request, handler: Handler) -> web.StreamRe
     try:
         return await handler(request)
     except ProblemError as error:
-        return problems.response(error, request.path)
+        return problems.response(error, instance_of(request))
     except web.HTTPException as fault:
         if fault.status < 400:  # noqa: PLR2004 - redirections are answers
             raise
-        return problems.response(_problem_of(fault), request.path)
+        return problems.response(_problem_of(fault), instance_of(request))
     except Exception:  # noqa: BLE001 - whatever it is, the client gets a problem and we a log line
         _log.exception("a request failed", method=request.method, path=request.path)
-        return problems.response(ProblemError(INTERNAL, "the fault is ours and was logged"), request.path)
+        return problems.response(ProblemError(INTERNAL, "the fault is ours and was logged"), instance_of(request))
+    finally:
+        structlog.contextvars.clear_contextvars()  # the next request of this connection comes in the same task
 
 
 def _problem_of(fault: web.HTTPException) -> ProblemError:
@@ -214,5 +246,10 @@ def _problem_of(fault: web.HTTPException) -> ProblemError:
             return error
         case web.HTTPRequestEntityTooLarge():
             return ProblemError(BODY_TOO_LARGE, "the body is too large")
-        case _:
+        case web.HTTPNotFound():
             return ProblemError(UNKNOWN_PATH, "there is nothing at this path")
+        case web.HTTPClientError():
+            return ProblemError(MALFORMED_HTTP, f"the server cannot take this request: {fault.reason}")
+        case _:
+            _log.error("a handler gave up", status=fault.status, reason=fault.reason)
+            return ProblemError(INTERNAL, "the fault is ours and was logged")

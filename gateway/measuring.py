@@ -1,4 +1,4 @@
-"""What a gateway measures, and `GET /metrics`. The cache's counters join `_readings`."""
+"""What a gateway measures, and `GET /metrics`."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
@@ -6,39 +6,61 @@ from collections.abc import Awaitable, Callable, Mapping
 from aiohttp import web
 
 from firmhold import metrics
+from firmhold.exposition import CONTENT_TYPE, Exposition, Readings
+from gateway.cache import Source
 from gateway.context import CONTEXT, Context
+from gateway.publishing import Publisher
 from gateway.shedding import Cause
+from topics.producer import ResilientProducer
 
 ANSWERS: web.AppKey[Counter[tuple[str, ...]]] = web.AppKey("answers", Counter)
-EXPOSITION: web.AppKey[metrics.Exposition] = web.AppKey("exposition", metrics.Exposition)
+EXPOSITION: web.AppKey[Exposition] = web.AppKey("exposition", Exposition)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
 
-def measure(app: web.Application) -> None:
+def measure(app: web.Application, producer: ResilientProducer) -> None:
     """Prepare what the application measures; its context must be there."""
     app[ANSWERS] = Counter()
-    app[EXPOSITION] = metrics.Exposition(_readings(app[CONTEXT], app[ANSWERS]))
+    app[EXPOSITION] = Exposition(_readings(app[CONTEXT], app[ANSWERS], producer))
     app.add_routes([web.get("/metrics", get_metrics)])
 
 
-def _readings(
-    context: Context, answers: Counter[tuple[str, ...]]
-) -> Mapping[metrics.Metric, Callable[[], metrics.Reading]]:
+def _readings(context: Context, answers: Counter[tuple[str, ...]], producer: ResilientProducer) -> Readings:
     publisher = context.submitter.publisher
     return {
         metrics.ANSWERS: lambda: answers,
+        metrics.OUTCOME_SECONDS: lambda: context.submitter.outcome_seconds,
+        metrics.PUBLISH_SECONDS: lambda: publisher.seconds,
         metrics.WAITERS: lambda: len(context.waiters),
-        metrics.NOT_TAKEN: lambda: {(cause.value,): publisher.refusals[cause] for cause in Cause},
+        metrics.NOT_TAKEN: lambda: _not_taken(publisher),
         metrics.PUBLICATIONS: lambda: publisher.in_flight,
         metrics.LOG_SILENT: lambda: float(publisher.is_silent),
+        metrics.LAG: lambda: publisher.lag,
         metrics.BACKLOG_AGE: publisher.backlog_seconds,
+        metrics.LAG_READ_SECONDS: publisher.lag_read_seconds,
+        metrics.CACHE_READS: lambda: _cache_reads(context),
+        metrics.PRODUCERS_REPLACED: lambda: producer.replaced,
     }
+
+
+def _not_taken(publisher: Publisher) -> Mapping[tuple[str, ...], float]:
+    return {(cause.value,): publisher.refusals[cause] for cause in Cause}
+
+
+def _cache_reads(context: Context) -> Mapping[tuple[str, ...], float]:
+    reads = {kind: availability.reads() for kind, availability in context.availability.items()}
+    return {(kind, source.value): of_kind[source] for kind, of_kind in reads.items() for source in Source}
 
 
 async def get_metrics(request: web.Request) -> web.Response:
     """Show the metrics as Prometheus reads them."""
-    return web.Response(body=request.app[EXPOSITION].text(), headers={"Content-Type": metrics.CONTENT_TYPE})
+    return web.Response(body=request.app[EXPOSITION].text(), headers={"Content-Type": CONTENT_TYPE})
+
+
+def answer_of_no_route(status: int) -> tuple[str, str, str]:
+    """Return what is counted of an answer to something that was no request, or of none that is known."""
+    return ("other", "none", str(status))
 
 
 @web.middleware

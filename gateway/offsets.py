@@ -5,6 +5,8 @@ committed, has its outcome in Postgres.
 """
 
 import asyncio
+import math
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +16,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 _log = structlog.get_logger(__name__)
+_HEARD_SECONDS = 5.0  # offsets are read twice a second for the backlog: Kafka spoke of late
+_PATIENCE_SECONDS = 2.0  # for whoever does not want to wait, where it did not
 
 
 class OffsetsUnavailableError(Exception):
@@ -51,6 +55,20 @@ class OffsetWatch:
         self._wanted = asyncio.Event()
         self._next: asyncio.Future[_Round] | None = None
         self._reading: asyncio.Future[_Round] | None = None
+        self._heard_at = -math.inf
+
+    async def heard(self, topic: str, partition: int) -> None:
+        """Return at once if Kafka told offsets of late, else as soon as it does, within two seconds.
+
+        Raises OffsetsUnavailableError.
+        """
+        if time.monotonic() - self._heard_at < _HEARD_SECONDS:
+            return
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                await self.readings(((topic, partition),))
+        except TimeoutError as fault:
+            raise OffsetsUnavailableError from fault
 
     async def passed(self, topic: str, partition: int, tell_ahead: Callable[[int], None]) -> None:
         """Return when all that the partition holds now is committed by the workers.
@@ -109,7 +127,9 @@ class OffsetWatch:
                     self._wanted.clear()
                     continue
                 self._reading, self._next = self._next, None
-                self._hand_out(await self._round(consumer, admin, places))
+                result = await self._round(consumer, admin, places)
+                self._heard_at = time.monotonic()
+                self._hand_out(result)
                 await asyncio.sleep(self._pause_seconds)
         finally:
             await consumer.stop()

@@ -6,7 +6,7 @@ from typing import Any
 from aiohttp import web
 
 from gateway.answers import Style, picked, token_shown
-from gateway.bodies import OrderBody, RequestBody, invalid, read_body, read_reference
+from gateway.bodies import OrderBody, RequestBody, invalid, not_in_body, read_body, read_reference
 from gateway.context import CONTEXT, Context
 from gateway.patience import within
 from gateway.problems import KINDS, Fault, ProblemError, json_response
@@ -40,7 +40,7 @@ async def order_by_path(request: web.Request) -> web.Response:
     place = _place_of_hold(request, request.match_info["hold_id"], "")
     product_id = request.match_info["product_id"]
     if place.resource_id != product_id:
-        raise invalid([Fault(f"the hold is not of {place.kind} {product_id[:64]}, but of {place.resource_id}", "")])
+        raise not_in_body(f"the hold is not of {place.kind} {product_id[:64]}, but of {place.resource_id}")
     return await _order(request, place, await read_body(request, RequestBody), _message_of_order)
 
 

@@ -10,6 +10,7 @@ _PREFERENCE = re.compile(
         (?:\s*;[^,"]*(?:"(?:[^"\\]|\\.)*"[^,"]*)*)?\s*(?:,|$)""",
     re.VERBOSE,
 )
+_RESPOND_ASYNC = "respond-async"
 _DIGITS = re.compile(r"[0-9]{1,9}\Z")
 
 
@@ -20,6 +21,10 @@ class Wait:
     seconds: float
     applied: str
 
+    def not_waited(self) -> "Wait":
+        """Return what to say of a caller who could not be let wait: no `wait` was honoured."""
+        return Wait(0.0, _RESPOND_ASYNC if self.applied.startswith(_RESPOND_ASYNC) else "")
+
 
 def wait_of(lines: Sequence[str], *, default_seconds: float, max_seconds: float) -> Wait:
     """Read the Prefer lines of a request. The first instance of a preference counts; what is not understood is ignored."""
@@ -28,8 +33,8 @@ def wait_of(lines: Sequence[str], *, default_seconds: float, max_seconds: float)
         preferences.setdefault(name, value)
     applied = []
     seconds = default_seconds
-    if "respond-async" in preferences:
-        applied.append("respond-async")
+    if _RESPOND_ASYNC in preferences:
+        applied.append(_RESPOND_ASYNC)
         seconds = 0.0
     if _DIGITS.match(preferences.get("wait", "")):
         seconds = min(float(preferences["wait"]), max_seconds)

@@ -1,7 +1,9 @@
 """Problems as RFC 9457 has them: a closed catalogue, one page each, and what a client can do (`retry`)."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from aiohttp import web
@@ -13,12 +15,13 @@ CONTENT_TYPE = "application/problem+json"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A type of problem: its last path segment, title, HTTP status and what to do."""
+    """A type of problem: its last path segment, title, HTTP status, what to do, and whether it is stored for its key."""
 
     type: str
     title: str
     status: int
     retry: Retry
+    is_stored: bool = False
 
 
 _STATUS_OF_REFUSAL = {
@@ -30,21 +33,24 @@ _STATUS_OF_REFUSAL = {
     "version_mismatch": 412,
     "internal_error": 500,
 }
+_NO_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_OF_PATHS = "/%:@!$&'()*+,;="  # RFC 3986, 3.3; letters, digits and -._~ are safe anyway
 _CONFLICT = 409
 _SERVICE_UNAVAILABLE = 503
 
-MALFORMED_HTTP = Kind("malformed_request", "The request is not HTTP as it should be", 400, Retry.NEW_KEY)
-MALFORMED_JSON = Kind("malformed_json", "The body is not JSON", 400, Retry.NEW_KEY)
-MALFORMED_HEADER = Kind("malformed_header", "A header field cannot be read", 400, Retry.NEW_KEY)
-KEY_MISSING = Kind("idempotency_key_missing", "This call needs an Idempotency-Key", 400, Retry.NEW_KEY)
-KEY_MALFORMED = Kind("idempotency_key_malformed", "The Idempotency-Key cannot be read", 400, Retry.NEW_KEY)
-INVALID = Kind("invalid_request", "Some fields are not valid", 422, Retry.NEW_KEY)
+MALFORMED_HTTP = Kind("malformed_request", "The request is not HTTP as it should be", 400, Retry.NEVER)
+MALFORMED_JSON = Kind("malformed_json", "The body is not JSON", 400, Retry.NEVER)
+MALFORMED_HEADER = Kind("malformed_header", "A header field cannot be read", 400, Retry.NEVER)
+KEY_MISSING = Kind("idempotency_key_missing", "This call needs an Idempotency-Key", 400, Retry.NEVER)
+KEY_MALFORMED = Kind("idempotency_key_malformed", "The Idempotency-Key cannot be read", 400, Retry.NEVER)
+INVALID = Kind("invalid_request", "Some fields are not valid", 422, Retry.NEVER)
 UNAUTHENTICATED = Kind("unauthenticated", "The bearer key is missing or not known", 401, Retry.SAME_KEY)
+BAD_SIGNATURE = Kind("bad_signature", "The webhook is not signed as its provider would", 401, Retry.NEVER)
 INSUFFICIENT_SCOPE = Kind("insufficient_scope", "This key may not do that", 403, Retry.NEVER)
 UNKNOWN_PATH = Kind("unknown_path", "There is nothing here", 404, Retry.NEVER)
 UNKNOWN_REQUEST = Kind("unknown_request", "There is no such request", 404, Retry.NEVER)
 METHOD_NOT_ALLOWED = Kind("method_not_allowed", "This resource does not know that method", 405, Retry.NEVER)
-BODY_TOO_LARGE = Kind("body_too_large", "The body is too large", 413, Retry.NEW_KEY)
+BODY_TOO_LARGE = Kind("body_too_large", "The body is too large", 413, Retry.NEVER)
 RATE_LIMITED = Kind("rate_limited", "The account's quota of writes is used up", 429, Retry.SAME_KEY)
 OUTCOME_UNKNOWN = Kind("outcome_unknown", "The request may or may not have been taken", 503, Retry.SAME_KEY)
 NOT_TAKEN = Kind("not_taken", "The request was not taken, this try published nothing", 503, Retry.SAME_KEY)
@@ -59,6 +65,7 @@ _OF_HTTP = (
     KEY_MALFORMED,
     INVALID,
     UNAUTHENTICATED,
+    BAD_SIGNATURE,
     INSUFFICIENT_SCOPE,
     UNKNOWN_PATH,
     UNKNOWN_REQUEST,
@@ -71,7 +78,13 @@ _OF_HTTP = (
     INTERNAL,
 )
 _OF_REFUSALS = tuple(
-    Kind(refusal.reason, refusal.title, _STATUS_OF_REFUSAL.get(refusal.reason, _CONFLICT), refusal.retry)
+    Kind(
+        refusal.reason,
+        refusal.title,
+        _STATUS_OF_REFUSAL.get(refusal.reason, _CONFLICT),
+        refusal.retry,
+        is_stored=refusal.stored,
+    )
     for refusal in CATALOGUE.values()
 )
 
@@ -96,6 +109,7 @@ class ProblemError(Exception):
         self.detail = detail
         self.more = more
         self.headers: dict[str, str] = {}
+        self.ends_connection = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +138,16 @@ class Problems:
         headers = dict(error.headers)
         if error.kind.status == _SERVICE_UNAVAILABLE:
             headers.setdefault("Retry-After", str(self.retry_after_seconds))
-        return json_response(members, status=error.kind.status, headers=headers, content_type=CONTENT_TYPE)
+        response = json_response(members, status=error.kind.status, headers=headers, content_type=CONTENT_TYPE)
+        if error.ends_connection:
+            response.force_close()
+        return response
+
+
+def instance_of(request: web.BaseRequest) -> str:
+    """Return the path of a request as a URI reference: as it was sent, with what may not be in one escaped."""
+    path = request.rel_url.raw_path.encode("utf-8", "surrogateescape")
+    return quote(_NO_ESCAPE.sub(b"%25", path), safe=_OF_PATHS)
 
 
 def json_response(

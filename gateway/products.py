@@ -8,9 +8,8 @@ from aiohttp import web
 from gateway import resources
 from gateway.answers import picked
 from gateway.availability_pages import availability_of
-from gateway.bodies import HoldBody, ProductBody, ProductHoldBody, RequestBody, invalid, read_body
+from gateway.bodies import HoldBody, ProductBody, ProductHoldBody, RequestBody, not_in_body, read_body
 from gateway.context import CONTEXT
-from gateway.problems import Fault
 from schema.reads import ResourceReading
 from topics.commands import MAX_UNITS
 from topics.events import HoldView
@@ -116,4 +115,4 @@ def _quantity(text: str) -> int:
     """Read a quantity from a path: a whole number as it is written."""
     if text.isascii() and text.isdigit() and len(text) <= len(str(MAX_UNITS)) and 1 <= int(text) <= MAX_UNITS:
         return int(text)
-    raise invalid([Fault(f"the quantity in the path is a whole number from 1 to {MAX_UNITS}", "")])
+    raise not_in_body(f"the quantity in the path is a whole number from 1 to {MAX_UNITS}")

@@ -4,24 +4,27 @@ import asyncio
 import math
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
+from firmhold.exposition import Histogram
+from firmhold.metrics import PUBLISH_SECONDS
 from gateway.grouping import Grouping
-from gateway.offsets import OffsetsUnavailableError, OffsetWatch
+from gateway.offsets import OffsetsUnavailableError, OffsetWatch, Reading
 from gateway.shedding import Backlog, Breaker, Cause
 from topics.catalogue import KINDS, Catalogue
-from topics.producer import Acknowledgement
+from topics.producer import Acknowledgement, Record
 from topics.record import CommandEvent
 
 _log = structlog.get_logger(__name__)
 _PROBE_TIMEOUT_MS = 1_000
 _STALE_READINGS = 10
 _RETRY_AFTER_SECONDS_MAX = 30
+_SHARE_OF_HOLDS = 0.75
 
 Place = tuple[str, int]
 
@@ -75,6 +78,10 @@ class Publisher:
         self._breaker = Breaker(bounds.silent_seconds)
         self._backlog: Backlog[Place] = Backlog(_STALE_READINGS * bounds.backlog_poll_seconds)
         self._opened = asyncio.Event()
+        self._kinds = {catalogue.commands(kind): kind for kind in KINDS}
+        self._lag_read_at = time.monotonic()
+        self.lag: Mapping[tuple[str, ...], float] = {}
+        self.seconds = Histogram(PUBLISH_SECONDS)
         self.refusals: Counter[Cause] = Counter()
 
     @property
@@ -101,10 +108,20 @@ class Publisher:
         Raises NotTakenError, UnacknowledgedError.
         """
         self._refuse(place, takes_units=takes_units)
-        number = self._breaker.begin(time.monotonic())
+        return await self._watched(self._grouping.send(event))
+
+    async def put(self, record: Record) -> Acknowledgement:
+        """Return the acknowledgement of a record that is no command; raises as `publish` does."""
+        self._refuse((record.topic, 0), takes_units=False)
+        return await self._watched(self._grouping.send_record(record))
+
+    async def _watched(self, sending: Awaitable[Acknowledgement]) -> Acknowledgement:
+        """Bound a sending in time, and learn from it whether the log is silent."""
+        began = time.monotonic()
+        number = self._breaker.begin(began)
         try:
             async with asyncio.timeout(self._bounds.publish_seconds):
-                acknowledgement = await self._grouping.send(event)
+                acknowledgement = await sending
         except TimeoutError as fault:
             self._breaker.give_up(number)
             self._look_for_life()
@@ -112,17 +129,22 @@ class Publisher:
         except BaseException:
             self._breaker.forget(number)
             raise
-        self._breaker.acknowledge(number, time.monotonic())
+        ended = time.monotonic()
+        self._breaker.acknowledge(number, ended)
+        self.seconds.observe(ended - began)
         return acknowledgement
 
     def _refuse(self, place: Place, *, takes_units: bool) -> None:
-        """Raise if it is not to be published now. An old backlog refuses only what takes units: the rest gives or keeps."""
+        """Raise if it is not to be published now.
+
+        An old backlog refuses only what takes units: the rest gives or keeps, and has a part of the queue for itself.
+        """
         now, retry_after = time.monotonic(), self._bounds.retry_after_seconds
         age_seconds = self._backlog.age_seconds(place, now) if takes_units else 0.0
         if not self._breaker.admits(now):
             self._look_for_life()
             cause = Cause.LOG_SILENT
-        elif len(self._breaker) >= self._bounds.publications_max:
+        elif len(self._breaker) >= self._bounds.publications_max * (_SHARE_OF_HOLDS if takes_units else 1):
             cause = Cause.QUEUE_FULL
         elif age_seconds > self._bounds.backlog_age_seconds:
             cause = Cause.BACKLOG
@@ -152,12 +174,23 @@ class Publisher:
             try:
                 readings = await self._offsets.readings(self._places)
             except OffsetsUnavailableError:
+                self.lag = {}
                 _log.warning("how far the workers are cannot be told: no hold is refused for a backlog")
             else:
-                self._backlog.read(
-                    {place: (one.end, one.committed) for place, one in readings.items()}, time.monotonic()
-                )
+                self._take_in(readings, time.monotonic())
             await asyncio.sleep(self._bounds.backlog_poll_seconds)
+
+    def _take_in(self, readings: Mapping[Place, Reading], now: float) -> None:
+        self._lag_read_at = now
+        lag: Counter[tuple[str, ...]] = Counter()
+        for (topic, _), one in readings.items():
+            lag[(self._kinds[topic],)] += max(0, one.end - one.committed)
+        self.lag = lag
+        self._backlog.read({place: (one.end, one.committed) for place, one in readings.items()}, now)
+
+    def lag_read_seconds(self) -> float:
+        """Return how long ago `lag`, by kind, was read (at first: how long this publisher exists)."""
+        return time.monotonic() - self._lag_read_at
 
 
 async def _answers(bootstrap_servers: str) -> bool:

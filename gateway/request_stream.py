@@ -11,8 +11,8 @@ from aiohttp_sse import EventSourceResponse
 from gateway.callers import Caller
 from gateway.context import CONTEXT, Context
 from gateway.offsets import OffsetsUnavailableError
-from gateway.problems import UNAVAILABLE, ProblemError
-from gateway.requests import commands_of, decided_members, place_of, queued_members, unknown, untold
+from gateway.problems import UNAVAILABLE, ProblemError, instance_of
+from gateway.requests import commands_of, decided_members, hear, place_of, queued_members, unknown, untold
 from gateway.waiters import Waiter
 from topics.identifiers import RoutedId
 
@@ -88,7 +88,7 @@ async def _stream(
                 return
             await _send(response, state)
     except ProblemError as error:
-        problem = request.app[CONTEXT].problems.members(error.kind, error.detail, request.path, **error.more)
+        problem = request.app[CONTEXT].problems.members(error.kind, error.detail, instance_of(request), **error.more)
         is_final = error.kind.status == _NOT_FOUND
         await response.send(msgspec.json.encode(problem).decode(), event="problem", id=_FINAL if is_final else None)
     finally:
@@ -127,6 +127,7 @@ async def _states(
     if outcome is not None:
         yield decided_members(context, asked, outcome)
         return
+    await hear(context, place)
     passing = asyncio.ensure_future(context.offsets.passed(*commands_of(context, place), ahead.tell))
     try:
         while True:

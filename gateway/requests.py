@@ -3,13 +3,14 @@
 import asyncio
 from typing import Any
 
+import structlog
 from aiohttp import web
 
-from gateway.bodies import invalid
+from gateway.bodies import bad_parameter
 from gateway.callers import Caller
 from gateway.context import CONTEXT, Context
 from gateway.offsets import OffsetsUnavailableError
-from gateway.problems import UNAVAILABLE, UNKNOWN_REQUEST, Fault, ProblemError, json_response
+from gateway.problems import UNAVAILABLE, UNKNOWN_REQUEST, ProblemError, json_response
 from gateway.submission import answer_of, members_of_poll
 from gateway.waiters import Waiter
 from schema.reads import Outcome
@@ -44,6 +45,7 @@ def place_of(request: web.Request) -> RoutedId:
     place = parse(asked, REQUEST)
     if place is None or place.kind not in KINDS:
         raise unknown(asked)
+    structlog.contextvars.bind_contextvars(request_id=asked, kind=place.kind, resource=place.resource_id)
     return place
 
 
@@ -78,8 +80,11 @@ async def _outcome(
     asked = str(place)
     with context.waiters.waiting_for(asked) as waiter:
         outcome = await context.submitter.stored(asked, caller.source)
-        if outcome is not None or seconds <= 0:
+        if outcome is not None:
             return outcome
+        if seconds <= 0:
+            await hear(context, place)
+            return None
         passed = await _passed_within(context, place, waiter, seconds, ahead)
     outcome = await context.submitter.stored(asked, caller.source)
     if outcome is None and passed:
@@ -87,6 +92,14 @@ async def _outcome(
     if outcome is None and not ahead and not context.waiters.closing:  # Kafka said nothing for the whole wait
         raise untold(asked)
     return outcome
+
+
+async def hear(context: Context, place: RoutedId) -> None:
+    """Return soon; raises the problem 503 if Kafka is silent, so that nobody can say whether the request is on its way."""
+    try:
+        await context.offsets.heard(*commands_of(context, place))
+    except OffsetsUnavailableError as fault:
+        raise untold(str(place)) from fault
 
 
 async def _passed_within(
@@ -118,7 +131,7 @@ def _wait_seconds(request: web.Request, context: Context) -> float:
     if text is None:
         return context.limits.wait_default_seconds
     if not text.isascii() or not text.isdigit() or len(text) > 9:  # noqa: PLR2004 - nobody waits for longer
-        raise invalid([Fault("the query parameter wait is a number of whole seconds", "")])
+        raise bad_parameter("wait", "is a number of whole seconds")
     return min(float(text), context.limits.wait_max_seconds)
 
 

@@ -6,10 +6,10 @@ from aiohttp import web
 
 from gateway.answers import Style
 from gateway.availability_pages import free_of_one
-from gateway.bodies import HoldBody, ResourceBody, invalid, read_body
+from gateway.bodies import HoldBody, ResourceBody, not_in_body, read_body
 from gateway.callers import Caller, Scope, buyer_of
-from gateway.context import CONTEXT, if_match_version
-from gateway.problems import KINDS, Fault, ProblemError
+from gateway.context import CONTEXT, condition_of
+from gateway.problems import KINDS, ProblemError
 from topics.commands import Hold
 from topics.identifiers import is_resource_id
 
@@ -27,12 +27,12 @@ async def define(
     caller = context.caller(request)
     caller.require(Scope.ADMIN)
     if resource_id in reserved:
-        raise invalid([Fault(f"a {kind} cannot be called {resource_id}: that path is another call's", "")])
+        raise not_in_body(f"a {kind} cannot be called {resource_id}: that path is another call's")
     if not is_resource_id(resource_id):
-        raise invalid([Fault(f"a {kind} id has 1 to 64 of A-Z a-z 0-9 . _ - and is not . or ..", "")])
+        raise not_in_body(f"a {kind} id has 1 to 64 of A-Z a-z 0-9 . _ - and is not . or ..")
     key = context.key(request, required=False)
     body = await read_body(request, body_type)
-    command = body.definition(resource_id, if_match_version(request))
+    command = body.definition(resource_id, **condition_of(request)._asdict())
     return await context.give(request, kind, command, caller=caller, key=key)
 
 

@@ -1,6 +1,7 @@
 """Publish a command and answer with its outcome, as long as the client wants to wait for it."""
 
 import asyncio
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,6 +10,8 @@ import msgspec
 import structlog
 from aiohttp import web
 
+from firmhold.exposition import Histogram
+from firmhold.metrics import OUTCOME_SECONDS
 from gateway.answers import Answers, Rendered, Style, hold_token, token_hash
 from gateway.callers import Caller
 from gateway.patience import within
@@ -27,7 +30,8 @@ from topics.record import CommandEvent, command_event
 
 _log = structlog.get_logger(__name__)
 _ACCEPTED = 202
-_LAST_LOOK_SECONDS = 1.0
+_FIRST_LOOK_SECONDS = 0.1
+_LOOK_SECONDS = 1.0
 _WHY_NOT_TAKEN = {
     Cause.QUEUE_FULL: "too many requests wait to be written to the log",
     Cause.LOG_SILENT: "the log does not confirm what is written to it",
@@ -79,20 +83,26 @@ class Submitter:
         self._reads = reads
         self._answers = answers
         self._bounds = bounds
+        self.outcome_seconds: defaultdict[tuple[str, ...], Histogram] = defaultdict(_outcome_seconds)
 
     async def submit(self, submission: Submission) -> web.Response:
         """Publish, wait as long as is wanted, and answer: with the outcome, or 202 and where to look for it."""
         kind, command, source = submission.kind, submission.command, submission.caller.source
         fingerprint = commands.fingerprint(kind, command)
         asked = request_id(kind, command.resource_id, source, submission.key, fingerprint)
-        deadline = asyncio.get_running_loop().time() + submission.wait.seconds
+        began = asyncio.get_running_loop().time()
+        deadline = began + submission.wait.seconds
+        structlog.contextvars.bind_contextvars(request_id=asked, kind=kind, resource=command.resource_id)
         with self._waiters.waiting_for(asked) as waiter:
             acknowledgement = await self._publish(submission, asked)
-            if waiter is None or submission.wait.seconds <= 0:
-                return self._accepted(asked, submission)
+            if submission.wait.seconds <= 0:
+                return self._accepted(asked, submission, submission.wait)
+            if waiter is None:
+                return self._accepted(asked, submission, submission.wait.not_waited())
             answer = await self.outcome(asked, source, waiter, deadline)
         if answer is None:
-            return self._accepted(asked, submission)
+            return self._accepted(asked, submission, submission.wait)
+        self.outcome_seconds[(kind,)].observe(asyncio.get_running_loop().time() - began)
         rendered = self._answers.of_event(asked, answer.type, answer.data)
         if submission.style is not None and not rendered.is_refusal:
             rendered = replace(rendered, body=submission.style(rendered.body))
@@ -101,25 +111,39 @@ class Submitter:
     async def outcome(self, asked: str, source: str, waiter: Waiter, deadline: float) -> Answer | None:
         """Wait for the answer of a request until the deadline (of the loop's clock).
 
-        Postgres is asked when events may have been missed, and once more at the end.
+        Postgres is asked when no answer came soon: a repeat may be decided already though no worker is there to tell it
+        again. Also when events may have been missed, and once more at the end.
         """
+        clock = asyncio.get_running_loop().time
+        until = min(deadline, clock() + _FIRST_LOOK_SECONDS)
         while True:
-            await waiter.wait(max(0.0, deadline - asyncio.get_running_loop().time()))
+            await waiter.wait(max(0.0, until - clock()))
+            is_over = not waiter.gap.is_set() and until == deadline
+            waiter.gap.clear()
+            answer = await self._answer_or_look(asked, source, waiter)
+            if answer is not None or is_over or self._waiters.closing:
+                return answer
+            until = deadline
+
+    async def _answer_or_look(self, asked: str, source: str, waiter: Waiter) -> Answer | None:
+        """Return the answer if it is there, or comes while Postgres is asked for it, or Postgres has it."""
+        if waiter.answer.done():
+            return waiter.answer.result()
+        look = asyncio.ensure_future(self._look(asked, source))
+        try:
+            await asyncio.wait((waiter.answer, look), return_when=asyncio.FIRST_COMPLETED)
             if waiter.answer.done():
                 return waiter.answer.result()
-            missed = waiter.gap.is_set()
-            waiter.gap.clear()
-            stored = await self._last_look(asked, source)
-            if stored is not None:
-                return answer_of(stored)
-            if not missed or self._waiters.closing:
-                return None
+            stored = look.result()
+        finally:
+            look.cancel()
+        return None if stored is None else answer_of(stored)
 
-    async def _last_look(self, asked: str, source: str) -> Outcome | None:
+    async def _look(self, asked: str, source: str) -> Outcome | None:
         """Look in Postgres for a moment; if it does not answer, the client is told where to look later."""
         reading = self._reads.outcome(asked, source)
         try:
-            return await within(min(_LAST_LOOK_SECONDS, self._bounds.read_seconds), reading, "the outcome")
+            return await within(min(_LOOK_SECONDS, self._bounds.read_seconds), reading, "the outcome")
         except ProblemError:
             return None
 
@@ -154,7 +178,7 @@ class Submitter:
             request_id=asked,
         )
 
-    def _accepted(self, asked: str, submission: Submission) -> web.Response:
+    def _accepted(self, asked: str, submission: Submission, waited: Wait) -> web.Response:
         headers = {
             "Location": f"/requests/{asked}",
             "Retry-After": str(self._bounds.retry_after_seconds),
@@ -164,7 +188,11 @@ class Submitter:
         reference = commands.client_reference_of(submission.command)
         if reference is not None:
             body["client_reference"] = reference
-        return _with_preference(json_response(body, status=_ACCEPTED, headers=headers), submission.wait)
+        return _with_preference(json_response(body, status=_ACCEPTED, headers=headers), waited)
+
+
+def _outcome_seconds() -> Histogram:
+    return Histogram(OUTCOME_SECONDS)
 
 
 def _not_taken(fault: NotTakenError, asked: str) -> ProblemError:

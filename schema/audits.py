@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import asyncpg
+import msgspec
 
 from schema import queries
-from schema.rows import ResourceKey
-from topics.resources import Counters
+from schema.rows import Hold, ResourceKey
+from schema.store import hold_of
+from topics.orders import OrderStatus
+from topics.resources import Counters, HoldStatus, Settings
 
 _ROWS_MAX = 1_000
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -20,7 +23,7 @@ _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class AuditedPool:
-    """A pool (None: there is no such row) beside the units that live and confirmed holds claim of it."""
+    """A pool (None: there is no such row) beside the units that holds and orders claim of it."""
 
     name: str
     counters: tuple[int, int, int, int] | None
@@ -30,17 +33,18 @@ class AuditedPool:
 
 @dataclass(frozen=True, slots=True)
 class AuditedResource:
-    """A resource with its pools; `version` and `counters` are None if it has no row."""
+    """A resource with its pools; what is of the resource itself is None if it has no row."""
 
     key: ResourceKey
     version: int | None
     counters: Counters | None
     pools: tuple[AuditedPool, ...]
+    settings: Settings | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AuditedRequest:
-    """A request, whether it is a step of another one, and whether the hold exists that it would have placed."""
+    """A request, whether it is a step of another one, and whether the hold and the order exist that it would have placed."""
 
     request_id: str
     key: ResourceKey
@@ -54,17 +58,44 @@ class AuditedRequest:
     offset: int
     is_step: bool
     has_hold: bool
+    has_order: bool
 
 
 @dataclass(frozen=True, slots=True)
 class AuditedHold:
-    """A hold, whether the request that asked for it is stored, and why that was refused, if it was."""
+    """A hold, the source of the request that asked for it (None: that is not stored), and whether its order is there.
 
-    hold_id: str
+    `lacks_order` tells that an order used the hold and is not there.
+    """
+
     key: ResourceKey
-    granted_at: datetime
+    hold: Hold
+    source: str | None
+    lacks_order: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedOrder:
+    """An order, the hold that it used (None: it is not there), and what its payments come to, in minor units.
+
+    `counting` payments count for it and add up to `counted`, `owed` are to be given back, `parked` still wait; `received` is
+    all that ever came in.
+    """
+
+    order_id: str
+    key: ResourceKey
+    hold_id: str
+    status: OrderStatus
+    amount: int
+    placed_at: datetime
+    hold_status: HoldStatus | None
+    order_of_hold: str | None
     has_request: bool
-    reason: str | None
+    counting: int
+    counted: int
+    received: int
+    owed: int
+    parked: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +151,7 @@ class Audits:
                     offset=row["record_offset"],
                     is_step=row["is_step"],
                     has_hold=row["has_hold"],
+                    has_order=row["has_order"],
                 )
             after = (rows[-1]["decided_at"], rows[-1]["request_id"])
 
@@ -128,9 +160,16 @@ class Audits:
         after = ""
         while rows := await self._pool.fetch(queries.AUDIT_HOLDS, after, self._resource_id, _ROWS_MAX):
             for row in rows:
-                has_request = row["request_id"] is not None
-                yield AuditedHold(row["hold_id"], _key(row), row["granted_at"], has_request, row["reason"])
+                yield AuditedHold(_key(row), hold_of(row), row["source"], row["lacks_order"])
             after = rows[-1]["hold_id"]
+
+    async def orders(self) -> AsyncIterator[AuditedOrder]:
+        """Yield the orders in the order of their ids."""
+        after = ""
+        while rows := await self._pool.fetch(queries.AUDIT_ORDERS, after, self._resource_id, _ROWS_MAX):
+            for row in rows:
+                yield _order(row)
+            after = rows[-1]["order_id"]
 
     async def decided(self, request_ids: Collection[str]) -> dict[str, DecidedRequest]:
         """Return those of the requests that are stored, by their ids."""
@@ -143,6 +182,25 @@ class Audits:
 
 def _key(row: asyncpg.Record) -> ResourceKey:
     return ResourceKey(row["kind"], row["resource_id"])
+
+
+def _order(row: asyncpg.Record) -> AuditedOrder:
+    return AuditedOrder(
+        order_id=row["order_id"],
+        key=_key(row),
+        hold_id=row["hold_id"],
+        status=OrderStatus(row["status"]),
+        amount=row["amount"],
+        placed_at=row["placed_at"],
+        hold_status=None if row["hold_status"] is None else HoldStatus(row["hold_status"]),
+        order_of_hold=row["order_of_hold"],
+        has_request=row["has_request"],
+        counting=row["counting"],
+        counted=row["counted"],
+        received=row["received"],
+        owed=row["owed"],
+        parked=row["parked"],
+    )
 
 
 def _resource(rows: list[asyncpg.Record]) -> AuditedResource:
@@ -160,4 +218,5 @@ def _resource(rows: list[asyncpg.Record]) -> AuditedResource:
     if first["version"] is None:
         return AuditedResource(_key(first), None, None, pools)
     counters = Counters(*(first[f"sum_{name}"] for name in Counters.__struct_fields__))
-    return AuditedResource(_key(first), first["version"], counters, pools)
+    settings = msgspec.json.decode(first["settings"], type=Settings)
+    return AuditedResource(_key(first), first["version"], counters, pools, settings)

@@ -61,17 +61,25 @@ class Reads:
         return hold, hold.status is HoldStatus.HELD and hold.expires_at <= row["now"]
 
     async def order(self, order_id: str) -> tuple[Order, bool, list[Payment]] | None:
-        """Return an order, whether it still waits for payment although its time is over, and its payments as they came."""
-        row = await self._pool.fetchrow(queries.READ_ORDER, order_id)
+        """Return an order, whether it still waits for payment although its time is over, and its payments as they came.
+
+        All of one instant: an order is never shown beside money that came after it was read.
+        """
+        async with (
+            self._pool.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            row = await connection.fetchrow(queries.READ_ORDER, order_id)
+            payments = [] if row is None else await connection.fetch(queries.READ_PAYMENTS_OF_ORDER, order_id)
         if row is None:
             return None
         order = order_of(row)
         is_over = order.status is OrderStatus.PENDING_PAYMENT and order.payment_due_at <= row["now"]
-        return (
-            order,
-            is_over,
-            [payment_of(it) for it in await self._pool.fetch(queries.READ_PAYMENTS_OF_ORDER, order_id)],
-        )
+        return order, is_over, [payment_of(it) for it in payments]
+
+    async def payments_of(self, order_id: str) -> list[Payment]:
+        """Return the payments of an order as they came, whether it has come or not."""
+        return [payment_of(row) for row in await self._pool.fetch(queries.READ_PAYMENTS_OF_ORDER, order_id)]
 
     async def resource(self, key: ResourceKey) -> ResourceReading | None:
         """Return a resource with its counters as of now."""

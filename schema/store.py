@@ -6,7 +6,7 @@ Every method takes whole sets, so that a batch costs the same few statements how
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import msgspec
@@ -30,6 +30,7 @@ from topics.resources import Counters, HoldStatus, Settings
 _settings = msgspec.json.Decoder(Settings)
 _units = msgspec.json.Decoder(dict[str, int])
 _encode = msgspec.json.encode
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 Connection = PoolConnectionProxy
 
@@ -283,10 +284,16 @@ class Store:
         """Use a pool of `schema.connections.lazy_pool`."""
         self._pool = pool
 
-    async def due_resources(self, resources_max: int) -> list[ResourceKey]:
-        """Return resources that have holds, orders or payments that are over, the longest overdue first; it is advice."""
-        rows = await self._pool.fetch(queries.FIND_DUE_RESOURCES, resources_max)
-        return [ResourceKey(row["kind"], row["resource_id"]) for row in rows]
+    async def due_resources(self, page_rows: int) -> AsyncIterator[list[ResourceKey]]:
+        """Yield, page by page, all resources that have holds, orders or payments that are over, the longest overdue first.
+
+        A page is made of so many of these, or a few more. It is advice.
+        """
+        after: datetime | None = _BEGINNING
+        while after is not None:
+            rows = await self._pool.fetch(queries.FIND_DUE_RESOURCES, after, page_rows)
+            yield [ResourceKey(row["kind"], row["resource_id"]) for row in rows]
+            after = rows[0]["until"] if rows and rows[0]["found"] >= page_rows else None
 
     async def purge_requests(self, older_than: timedelta, requests_max: int) -> int | None:
         """Forget requests that were decided so long ago, so many at most, and return how many; None if another is at it."""

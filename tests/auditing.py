@@ -25,25 +25,25 @@ class Told:
     rejected: set[Claim] = field(default_factory=set)
 
 
-async def audit(site: Installation, claims: Collection[Claim]) -> Told:
-    """Assert that each of the claims was decided once, and that rows, counters and events agree.
+async def audit(site: Installation, claims: Collection[Claim], kind: str = "slot") -> Told:
+    """Assert that each of the claims was decided once, and that rows, counters and events agree, all being of one kind.
 
     Nothing lost: each claim has its request, and each request its answering event. Nothing twice: one owner a claim, one
     hold a granted request, units add up; each request has one answer, and what was told of it is what its row keeps.
     Events that were sent again are the same word for word, and their first appearances are in version order without gaps.
     """
     async with site.database() as database:
-        told: Told = await eventually(lambda: _all_told(site, database), what="each request is answered")
+        told: Told = await eventually(lambda: _all_told(site, database, kind), what="each request is answered")
         await _audit_requests(database, claims, told)
         await _audit_counters(database)
         await _audit_versions(database, told)
     return told
 
 
-async def _all_told(site: Installation, database: asyncpg.Connection) -> Told | None:
+async def _all_told(site: Installation, database: asyncpg.Connection, kind: str) -> Told | None:
     """Return what the topic says once it has all stored events: they are sent after their batch is committed."""
     rows = await database.fetch("select events from requests")
-    told = read_events(await site.records(site.settings.catalogue().events("slot")))
+    told = read_events(await site.records(site.settings.catalogue().events(kind)))
     stored = {event.id for row in rows for event in decode_stored(row["events"])}
     return told if stored <= told.by_id.keys() else None
 
@@ -69,19 +69,35 @@ async def _audit_requests(database: asyncpg.Connection, claims: Collection[Claim
         """
     )
     assert unbacked == 0, "requests and holds do not match one to one"
+    unbacked = await database.fetchval(
+        """
+        select count(*) from (select * from requests where command = 'PlaceOrder' and reason is null) r
+        full join orders o on o.order_id = 'order_' || substr(r.request_id, 5)
+        full join (select * from holds where status = 'used') h on h.hold_id = o.hold_id and h.order_id = o.order_id
+        where num_nonnulls(r.request_id, o.order_id, h.hold_id) <> 3
+        """
+    )
+    assert unbacked == 0, "requests, orders and used holds do not match one to one"
 
 
 async def _audit_counters(database: asyncpg.Connection) -> None:
     wrong = await database.fetch(
         """
-        select r.resource_id, r.capacity, r.held, r.taken, p.held as pool_held, coalesce(h.units, 0) as units
+        select r.resource_id, r.capacity, r.held, r.taken, p.held as pool_held, coalesce(h.held, 0), coalesce(h.taken, 0)
         from resources r
         join pools p using (kind, resource_id)
         left join (
-            select kind, resource_id, sum((units ->> 'units')::bigint) as units
-            from holds where status = 'held' group by kind, resource_id
+            select kind, resource_id, sum(units) filter (where where_ = 'held') as held,
+                   sum(units) filter (where where_ in ('taken', 'confirmed')) as taken
+            from (
+                select kind, resource_id, (units ->> 'units')::bigint as units, status as where_ from holds
+                union all
+                select kind, resource_id, (units ->> 'units')::bigint, units_are from orders
+            ) as claims
+            group by kind, resource_id
         ) h using (kind, resource_id)
-        where r.held <> p.held or p.held <> coalesce(h.units, 0) or r.held + r.taken > p.ceiling
+        where r.held <> p.held or p.held <> coalesce(h.held, 0) or r.held + r.taken > p.ceiling
+           or r.taken <> p.taken or p.taken <> coalesce(h.taken, 0)
         """
     )
     assert not wrong, f"counters and rows disagree: {wrong[:3]}"

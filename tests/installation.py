@@ -21,8 +21,10 @@ from typing import Any
 import aiohttp
 import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from yarl import URL
 
 from firmhold.settings import Settings
+from tests.openapi import check_answer
 from tests.servers import Urls
 from topics import commands, signatures
 from topics.admin import admin_client, create_topics
@@ -239,12 +241,14 @@ class Client:
         """Use a session with the base URL and the key."""
         self.session = session
 
-    async def call(self, method: str, path: str, **options: Any) -> "Reply":  # noqa: ANN401 - aiohttp's options
-        """Send a request and read all of the answer."""
+    async def call(self, method: str, path: str | URL, **options: Any) -> "Reply":  # noqa: ANN401 - aiohttp's options
+        """Send a request and read all of the answer, which must be one that openapi.json describes."""
         async with self.session.request(method, path, **options) as response:
             body = await response.read()
             is_json = response.content_type.endswith("json")
-            return Reply(response.status, await response.json(content_type=None) if is_json and body else {}, response)
+            told = await response.json(content_type=None) if is_json and body else {}
+            check_answer(method, response.url.raw_path, response.status, response.content_type, told)
+            return Reply(response.status, told, response)
 
     async def hold(self, slot: str, key: str = "", wait: int = 30, **body: Any) -> "Reply":  # noqa: ANN401
         """Hold units of a slot."""

@@ -48,17 +48,28 @@ class Till:
         await self.producer.send_all([self.record(command, SHOP, command_id, gateway)])
 
     async def ask(self, command: Command, command_id: str = "") -> str:
-        """Send a command as the shop; return the id of its request. What it sends waits for its outcome."""
+        """Send a command as the shop, and wait for its outcome; return the id of its request."""
+        command_id = command_id or uuid.uuid4().hex
+        request = await self.give(command, command_id)
+        await self.caused_by(command_id)
+        return request
+
+    async def give(self, command: Command, command_id: str = "") -> str:
+        """Send a command as the shop, and wait for nothing; return the id of its request."""
         command_id = command_id or uuid.uuid4().hex
         await self.send(command, command_id)
-        await self.caused_by(command_id)
         return request_id("product", command.resource_id, SHOP, command_id, fingerprint("product", command))
 
     async def say(self, payment: RecordPayment, times: int = 1) -> list[str]:
         """Send what a provider says, signed, so many times; return the types of the events that it caused."""
+        command_id = await self.report(payment, times)
+        return [headers_of(event)["ce_type"] for event in await self.caused_by(command_id)]
+
+    async def report(self, payment: RecordPayment, times: int = 1) -> str:
+        """Send what a provider says, and wait for nothing; return the id of the command."""
         command_id = f"{payment.provider}/{payment.event_id}"
         await self.producer.send_all([self.record(payment, "bank/webhook", command_id, BANK)] * times)
-        return [headers_of(event)["ce_type"] for event in await self.caused_by(command_id)]
+        return command_id
 
     async def told(self) -> list[ConsumerRecord]:
         """Return all events of products."""

@@ -1,7 +1,8 @@
-"""A worker that dies, or pauses, at a named point: a program of the tests, with hooks that no setting can reach.
+"""A worker that dies, or pauses, at a named point, or keeps its events: a program of the tests, with hooks no setting reaches.
 
 Usage: python -m tests.worker_under_test POINT [NTH [SIGNAL]]; when it gets there for the nth time, and only then, it sends
-itself the signal, SIGKILL by default.
+itself the signal, SIGKILL by default. Or: python -m tests.worker_under_test keep_events NTH; from the nth batch on it
+sends nothing.
 
 Death comes at the worst moment: just before it, Faust commits whatever has been acknowledged, as its timer might have.
 Without that a worker would nearly always die with its last acknowledgements uncommitted, and those that were given too
@@ -26,6 +27,7 @@ from workers.crash_points import CrashPoint, Hooks
 from workers.main import run
 
 COMMIT_SECONDS_MAX = 10.0
+KEEP_EVENTS = "keep_events"
 
 apps: list[faust.App] = []
 
@@ -73,13 +75,35 @@ def hooks_for(point: CrashPoint, nth: int, number: signal.Signals) -> Hooks:
     return Hooks(reached=die_if, around_sending=in_halves)
 
 
+def hooks_that_keep_events(nth: int) -> Hooks:
+    """Return hooks that send nothing of the nth batch and later ones, as if Kafka had fallen silent."""
+    batches = count(1)
+
+    def silent(send_all: SendAll) -> SendAll:
+        async def send(records: Sequence[Record]) -> Sequence[Acknowledgement]:
+            if next(batches) >= nth:
+                await asyncio.Event().wait()
+            return await send_all(records)
+
+        return send
+
+    return Hooks(around_sending=silent)
+
+
+def hooks_of_command_line() -> Hooks:
+    """Return the hooks that the command line names."""
+    if sys.argv[1] == KEEP_EVENTS:
+        return hooks_that_keep_events(int(sys.argv[2]))
+    point, nth, number = (*sys.argv[1:], *("1", "SIGKILL")[len(sys.argv) - 2 :])
+    return hooks_for(CrashPoint(point), int(nth), signal.Signals[number])
+
+
 def main() -> None:
     """Run a worker with the hooks that the command line names."""
-    point, nth, number = (*sys.argv[1:], *("1", "SIGKILL")[len(sys.argv) - 2 :])
     settings = Settings()
     logs.configure(settings)
     faust.App.on_partitions_assigned.connect(keep_app)
-    uvloop.run(run(settings, hooks_for(CrashPoint(point), int(nth), signal.Signals[number])))
+    uvloop.run(run(settings, hooks_of_command_line()))
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ ProviderId = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=T
 Sha256Hex = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 
 VERSION: Final = 1
-NOT_FINGERPRINTED: Final = frozenset(("buyer", "token_hash", "if_version"))
+NOT_FINGERPRINTED: Final = frozenset(("buyer", "token_hash", "if_version", "if_exists"))
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -51,7 +51,10 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
 
 
 class DefineResource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Create a resource or replace its settings; what is left out returns to the default of its kind."""
+    """Create a resource or replace its settings; what is left out returns to the default of its kind.
+
+    `if_version` is the version that it must have now, 0 if it must not exist; with `if_exists` it must, at any version.
+    """
 
     resource_id: ResourceId
     capacity: Capacity | None = None
@@ -70,6 +73,7 @@ class DefineResource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     payment_seconds: Seconds | None = None
     client_reference: Text | None = None
     if_version: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    if_exists: bool = False
 
 
 class _OfHold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -194,6 +198,17 @@ def _decode_with_integer_id(type_name: str, value: bytes, fault: Exception) -> C
     except _UNREADABLE as other:
         raise Invalid(str(other)) from other
     raise Invalid(str(fault)) from fault
+
+
+def contradictions(command: DefineResource) -> dict[str, str]:
+    """Return what a definition says against itself: the field, and a sentence that has the field for its subject."""
+    found = {}
+    hold_seconds, longest_seconds = command.hold_seconds, command.max_hold_seconds
+    if hold_seconds is not None and longest_seconds is not None and hold_seconds > longest_seconds:
+        found["hold_seconds"] = "is longer than max_hold_seconds: no hold could live for so long"
+    if command.opens_at is not None and command.closes_at is not None and command.closes_at <= command.opens_at:
+        found["closes_at"] = "is not after opens_at: nobody could ever hold anything"
+    return found
 
 
 def client_reference_of(command: Command) -> str | None:

@@ -1,4 +1,4 @@
-"""Dead letters: records that were not decided, kept word for word with the reason and where they were found."""
+"""Dead letters: records that were not decided, and webhooks of no use, kept word for word with the reason."""
 
 from enum import Enum
 
@@ -20,6 +20,7 @@ class Reason(Enum):
     WRONG_TIMESTAMP_TYPE = "wrong_timestamp_type"
     TOO_OLD = "too_old"
     INTERNAL_ERROR = "internal_error"
+    UNUSABLE_WEBHOOK = "unusable_webhook"
 
 
 def headers_of(original: Headers, *, reason: Reason, detail: str, coordinates: tuple[str, int, int]) -> Headers:
@@ -31,8 +32,21 @@ def headers_of(original: Headers, *, reason: Reason, detail: str, coordinates: t
     return [
         *original,
         ("firmhold-dlq-reason", reason.value.encode()),
-        ("firmhold-dlq-detail", detail.encode("utf-8", "replace")[:_DETAIL_BYTES_MAX]),
+        ("firmhold-dlq-detail", _detail(detail)),
         ("firmhold-dlq-topic", topic.encode()),
         ("firmhold-dlq-partition", b"%d" % partition),
         ("firmhold-dlq-offset", b"%d" % offset),
     ]
+
+
+def headers_of_webhook(provider: str, detail: str) -> Headers:
+    """Return the headers of a webhook that no command could be made of: its place is nowhere but here."""
+    return [
+        ("firmhold-dlq-reason", Reason.UNUSABLE_WEBHOOK.value.encode()),
+        ("firmhold-dlq-detail", _detail(detail)),
+        ("firmhold-dlq-provider", provider.encode()),
+    ]
+
+
+def _detail(text: str) -> bytes:
+    return text.encode("utf-8", "replace")[:_DETAIL_BYTES_MAX]

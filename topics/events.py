@@ -4,6 +4,7 @@ An event may be seen twice with one id, never zero times. Those that change a re
 without gaps; a refusal carries the current one. No event carries a token, its hash, or who the buyer is.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
@@ -39,6 +40,12 @@ PAYMENT_ORPHANED: Final = "payment.orphaned"
 REFUND_REQUIRED: Final = "refund.required"
 REQUEST_REFUSED: Final = "request.refused"
 RECORD_REJECTED: Final = "record.rejected"
+
+
+CHANGE_NOTHING: Final = frozenset(
+    (HOLD_UNCHANGED, ORDER_UNCHANGED, PAYMENT_UNCHANGED, REQUEST_REFUSED, RECORD_REJECTED)
+)
+"""What has no version of its own, ever."""
 
 
 class HoldView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -143,6 +150,7 @@ class RefundRequired(msgspec.Struct, frozen=True, kw_only=True):
 class RequestRefused(msgspec.Struct, frozen=True, kw_only=True):
     """A request was decided with "no". `reason` is of the catalogue of refusals; `version` is 0 where there is no resource.
 
+    `retry_at` is the instant before which another request would be refused for the same reason, where one is known.
     `order_id` is the order that used the hold, where that is the reason.
     """
 
@@ -155,6 +163,7 @@ class RequestRefused(msgspec.Struct, frozen=True, kw_only=True):
     decided_at: datetime
     counters: Counters | None = None
     client_reference: str | None = None
+    retry_at: datetime | None = None
     order_id: str | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -204,7 +213,8 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     """An event as the request that caused it keeps it, to be sent again word for word.
 
     `record` names the command's record that was decided, `{partition}/{offset}`: who sent it knows by this that the answer
-    is to his own record and not to an earlier one with the same claim.
+    is to his own record and not to an earlier one with the same claim. `request_id` is there where the event's id does not
+    begin with it, because it derives from what the event is about.
     """
 
     type: str
@@ -214,6 +224,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     time: datetime
     record: str
     data: msgspec.Raw
+    request_id: str | msgspec.UnsetType = msgspec.UNSET
 
 
 _encoder = msgspec.json.Encoder()
@@ -241,9 +252,16 @@ def decode_stored(text: str) -> list[Stored]:
     return _stored_decoder.decode(text)
 
 
+def request_id_of(headers: Mapping[str, str]) -> str:
+    """Return the id of the request that an event with these record headers is stored with; no id at all if none is told."""
+    return headers.get("ce_requestid") or headers.get("ce_id", "").rpartition("/")[0]
+
+
 def headers_of(event: Stored, resource_id: str, request_id: str, command_id: str, traceparent: str | None) -> Headers:
     """Return the record headers of an event; the same for its first sending and each later one."""
     extensions = {"causationid": command_id, "sequence": f"{event.version:0{_SEQUENCE_DIGITS}d}"}
+    if isinstance(event.request_id, str):
+        extensions["requestid"] = event.request_id
     if event.answers:
         extensions["correlationid"] = request_id
         extensions["commandrecord"] = event.record

@@ -8,7 +8,11 @@ from enum import Enum
 
 
 class Retry(Enum):
-    """What a client can do after a refusal or a problem."""
+    """What a client can do after a refusal or a problem.
+
+    SAME_KEY: send the same request again with the same key, it counts once. NEW_KEY: this answer is final for its key, but
+    what stands against the request may pass; try later with a new one. NEVER: the request will not succeed as it is.
+    """
 
     SAME_KEY = "same_key"
     NEW_KEY = "new_key"
@@ -31,13 +35,13 @@ _IN_ORDER = (
     Refusal("command_expired", "The command's own expiry had passed when it was decided", Retry.NEW_KEY),
     Refusal("not_found", "There is no such resource", Retry.NEW_KEY),
     Refusal("version_mismatch", "The resource is not at the version that was asked for", Retry.NEW_KEY),
-    Refusal("hold_refused", "The hold was asked for, and refused", Retry.NEW_KEY),
+    Refusal("hold_refused", "The hold was asked for, and refused", Retry.NEVER),
     Refusal("hold_not_found", "There is no such hold, or it is not yours", Retry.NEW_KEY),
-    Refusal("needs_order", "Such a hold is made firm by an order that is paid", Retry.NEW_KEY),
-    Refusal("hold_confirmed", "The hold is confirmed", Retry.NEW_KEY),
-    Refusal("hold_used", "The hold is used by an order", Retry.NEW_KEY),
-    Refusal("hold_cancelled", "The hold is cancelled", Retry.NEW_KEY),
-    Refusal("hold_expired", "The hold's time is over", Retry.NEW_KEY),
+    Refusal("needs_order", "Such a hold is made firm by an order that is paid", Retry.NEVER),
+    Refusal("hold_confirmed", "The hold is confirmed", Retry.NEVER),
+    Refusal("hold_used", "The hold is used by an order", Retry.NEVER),
+    Refusal("hold_cancelled", "The hold is cancelled", Retry.NEVER),
+    Refusal("hold_expired", "The hold's time is over", Retry.NEVER),
     Refusal("order_not_found", "There is no such order, or it is not yours", Retry.NEW_KEY),
     Refusal("payment_of_another_order", "The payment was reported for another order before", Retry.NEW_KEY),
     Refusal("closed", "The resource takes no new holds", Retry.NEW_KEY),

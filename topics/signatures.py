@@ -24,12 +24,13 @@ _SCHEME = "v1"
 
 
 class Scope(Enum):
-    """What a signing key may ask for; each command type needs one."""
+    """What a signing key may ask for; each command type needs one, and who names a buyer needs `trusted` besides."""
 
     HOLD = "hold"
     DEFINE = "define"
     EXPIRE = "expire"
     PAYMENT = "payment"
+    TRUSTED = "trusted"
 
 
 # All commands of the design: authority over one is asked before this version's decoder is.
@@ -149,6 +150,11 @@ def may(signer: SigningKey | None, type_name: str, source: str, owned_prefixes: 
     if signer is None:
         return scope is UNSIGNED_SCOPE and not source.startswith(owned_prefixes)
     return scope in signer.scopes and source.startswith(signer.source_prefix)
+
+
+def may_name_buyers(signer: SigningKey | None) -> bool:
+    """Tell whether this signer is believed when it says for whom it holds: a stranger would use up a buyer's limit."""
+    return signer is not None and Scope.TRUSTED in signer.scopes
 
 
 def account_of(source: str) -> str:

@@ -17,6 +17,7 @@ from workers.core.decide import PARKING
 from workers.core.kinds.registry import KINDS
 from workers.core.state import State
 from workers.crash_points import CrashPoint, Reached
+from workers.stages import Stage, Stages
 from workers.steps import CrowdedError, crowd_of, step_of, with_steps
 
 RERUNS_MAX = 10
@@ -75,6 +76,7 @@ class Applier:
         self._request_retention = request_retention
         self._culprits: dict[str, Culprit] = {}
         self._expiries_max = expiries_max
+        self.stages = Stages()
         self._reached = reached
         self._parking = parking
 
@@ -112,14 +114,18 @@ class Applier:
         return Applied(tuple(outcome for one in applied for outcome in one.outcomes), versions)
 
     async def _in_transaction(self, commands: Sequence[Arrived]) -> BatchDecision:
+        laps = self.stages.begin()
         async with self._transaction() as transaction:
             read = await _read(transaction, commands, self._expiries_max)
             crowd = crowd_of(commands, read.states, read.decided, read.decided_at, read.due_max)
             if crowd is not None:
                 raise CrowdedError(crowd)
+            laps.end(Stage.READ)
+            # A step comes too late if its command was decided meanwhile: nobody would tell of it any more.
+            wanted = [arrived for arrived in commands if arrived.step_of not in read.known.events]
             with _the_core():
                 decision = decide_batch(
-                    commands,
+                    wanted,
                     states=read.states,
                     known=read.known,
                     kinds=KINDS,
@@ -127,8 +133,10 @@ class Applier:
                     request_retention=self._request_retention,
                     parking=self._parking,
                 )
+            laps.end(Stage.DECIDE)
             await transaction.write(_writes(decision))
             self._reached(CrashPoint.IN_TRANSACTION)
+        laps.end(Stage.COMMIT)
         self._reached(CrashPoint.AFTER_COMMIT)
         return with_steps(decision, read.decided)
 
@@ -214,11 +222,22 @@ async def _read(transaction: Transaction, commands: Sequence[Arrived], expiries_
     keys = touched(commands)
     resources = await transaction.lock(keys)
     decided_at, decided = await transaction.clock_and_decided(
-        [Claim(arrived.source, arrived.claim_id, arrived.request_id) for arrived in commands]
+        [
+            Claim(arrived.source, arrived.claim_id, request_id)
+            for arrived in commands
+            for request_id in (arrived.request_id, arrived.step_of)
+            if request_id is not None
+        ]
     )
+    missing = [key for key in keys if key not in resources]
+    if missing and decided and await transaction.lock(missing):
+        # What does not exist cannot be locked: it was created after we looked for it, by who runs the same commands. Of
+        # those we now know as decided; what follows them must not be decided as if they had not been.
+        message = f"one of {len(missing)} resources was created while the batch was read"
+        raise RacedError(message)
     until = _until(resources, decided_at)
     pools, have_due_orders = await transaction.pools(keys, until) if resources else ({}, set())
-    due_max = max(EXPIRIES_LEAST, expiries_max // max(1, len(resources)))
+    due_max = max(min(EXPIRIES_LEAST, expiries_max), expiries_max // max(1, len(resources)))
     holds = await _holds(transaction, commands, resources, until, due_max) if resources else {}
     buyers = {
         (arrived.key, buyer)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 
 import faust
 import structlog
@@ -15,7 +16,7 @@ from aiokafka.errors import KafkaError
 from faust.types import TP
 from redis.asyncio import Redis
 
-from firmhold import metrics
+from firmhold.exposition import Exposition
 from firmhold.settings import Settings
 from schema.connections import Timeouts, lazy_pool
 from schema.rows import ResourceKey
@@ -27,13 +28,16 @@ from topics.producer import ResilientProducer
 from topics.redis_keys import RedisKeys
 from topics.signatures import worker_key
 from workers.applying import Applier
+from workers.assignment import Assignment
 from workers.backoff import backoff
 from workers.crash_points import Hooks
 from workers.emitting import Emitter
 from workers.intake import Group, make_app, take_in
 from workers.invalidation import Invalidator
+from workers.measuring import Parts, readings
 from workers.pipeline import Limits, Pipeline
 from workers.probe import probe
+from workers.progress import Progress
 from workers.purging import Purge, Purger
 from workers.reading import Reader
 from workers.redis_tombstones import RedisTombstones
@@ -41,6 +45,7 @@ from workers.sweeping import Sweep, Sweeper
 
 _log = structlog.get_logger(__name__)
 _FAUST_STOP_SECONDS = 2.5
+_HOMES_MAX = 50_000
 
 
 class TopicsDisagreeError(Exception):
@@ -57,22 +62,24 @@ async def run(settings: Settings, hooks: Hooks | None = None) -> None:
     worker_id = settings.worker_id or f"{socket.gethostname()}-{os.getpid()}"
     structlog.contextvars.bind_contextvars(worker=worker_id)
     async with _servers(settings) as servers:
-        pipeline = _pipeline(settings, catalogue, hooks, servers)
+        invalidator = _invalidator(settings, servers)
+        pipeline = _pipeline(settings, catalogue, hooks, servers, invalidator)
         app = make_app(
             Group(settings.kafka, f"{settings.topic_prefix}{settings.consumer_group}", settings.session_timeout_seconds)
         )
         take_in(app, catalogue, pipeline.put)
-        assigned = _watch_assignment(app)
+        assignment = Assignment(app)
+        sweeper, purger = _sweeper(settings, app, servers, pipeline.progress), _purger(settings, servers)
+        parts = Parts(pipeline, invalidator, sweeper, purger, servers.producer, assignment)
         async with probe(
             settings.host,
             settings.worker_port,
-            ready=assigned.is_set,
+            ready=lambda: assignment.is_made,
             last_progress=pipeline.last_progress,
-            exposition=metrics.Exposition(pipeline.readings()),
+            exposition=Exposition(readings(parts)),
         ) as port:
             if await _topics_agree(settings.kafka, catalogue, stop):
                 _log.info("worker starts", probe_port=port)
-                sweeper, purger = _sweeper(settings, catalogue, app, servers), _purger(settings, servers)
                 beside = [task.run for task in (sweeper, purger) if task.is_on]
                 await _work(app, pipeline, beside, stop, settings.drain_seconds)
     _log.info("worker stopped", batches=pipeline.counts.batches, commands=pipeline.counts.commands)
@@ -112,7 +119,19 @@ async def _servers(settings: Settings) -> AsyncIterator[_Servers]:
         await redis.aclose()
 
 
-def _pipeline(settings: Settings, catalogue: Catalogue, hooks: Hooks, servers: _Servers) -> Pipeline:
+def _invalidator(settings: Settings, servers: _Servers) -> Invalidator:
+    tombstones = RedisTombstones(
+        servers.redis,
+        RedisKeys(settings.redis_prefix),
+        tombstone_seconds=settings.tombstone_seconds,
+        timeout_seconds=settings.redis_timeout_ms / 1000,
+    )
+    return Invalidator(tombstones)
+
+
+def _pipeline(
+    settings: Settings, catalogue: Catalogue, hooks: Hooks, servers: _Servers, invalidator: Invalidator
+) -> Pipeline:
     return Pipeline(
         reader=Reader(settings.key_ring(), catalogue.partitions),
         applier=Applier(
@@ -122,14 +141,7 @@ def _pipeline(settings: Settings, catalogue: Catalogue, hooks: Hooks, servers: _
             expiries_max=settings.expiries_max,
             reached=hooks.reached,
         ),
-        invalidator=Invalidator(
-            RedisTombstones(
-                servers.redis,
-                RedisKeys(settings.redis_prefix),
-                tombstone_seconds=settings.tombstone_seconds,
-                timeout_seconds=settings.redis_timeout_ms / 1000,
-            )
-        ),
+        invalidator=invalidator,
         emitter=Emitter(catalogue),
         send_all=hooks.around_sending(servers.producer.send_all),
         limits=Limits(
@@ -145,18 +157,24 @@ def _pipeline(settings: Settings, catalogue: Catalogue, hooks: Hooks, servers: _
     )
 
 
-def _sweeper(settings: Settings, catalogue: Catalogue, app: faust.App, servers: _Servers) -> Sweeper:
+def _sweeper(settings: Settings, app: faust.App, servers: _Servers, progress: Progress) -> Sweeper:
+    catalogue = settings.catalogue()
+
+    @lru_cache(maxsize=_HOMES_MAX)  # what is due of others may be much, and is looked through again and again
+    def home(key: ResourceKey) -> TP:
+        return TP(catalogue.commands(key.kind), partition_of(key.resource_id.encode(), catalogue.partitions))
+
     def is_ours(key: ResourceKey) -> bool:
-        partition = partition_of(key.resource_id.encode(), catalogue.partitions)
-        return TP(catalogue.commands(key.kind), partition) in app.consumer.assignment()
+        return home(key) in app.consumer.assignment()
 
     return Sweeper(
         due_resources=servers.store.due_resources,
         is_ours=is_ours,
+        progress=progress,
         send_all=servers.producer.send_all,
         catalogue=catalogue,
         signing_key=worker_key(settings.installation_secret()),
-        sweep=Sweep(settings.sweep_seconds, settings.sweep_again_seconds, settings.sweep_resources_max),
+        sweep=Sweep(settings.sweep_seconds, settings.sweep_again_seconds, settings.sweep_holds_max),
     )
 
 
@@ -168,21 +186,6 @@ def _purger(settings: Settings, servers: _Servers) -> Purger:
         again_seconds=settings.purge_seconds,
     )
     return Purger(servers.store.purge_requests, purge)
-
-
-def _watch_assignment(app: faust.App) -> asyncio.Event:
-    """Return an event that is set while partitions (maybe none) are assigned to us."""
-    assigned = asyncio.Event()
-
-    async def on_assigned(*_: object, **__: object) -> None:
-        assigned.set()
-
-    async def on_revoked(*_: object, **__: object) -> None:
-        assigned.clear()
-
-    app.on_partitions_assigned.connect(on_assigned)
-    app.on_partitions_revoked.connect(on_revoked)
-    return assigned
 
 
 async def _topics_agree(bootstrap_servers: str, catalogue: Catalogue, stop: asyncio.Event) -> bool:

@@ -1,32 +1,38 @@
 """The way of a record through a worker: inbox, batcher, emitter, acknowledgement. Nothing is skipped, order is kept.
 
 Two steps run beside each other, so that the next batch commits while the last one's events are on their way: the batcher
-decides and stores, the emitter invalidates, sends and acknowledges. What fails for a passing reason is tried again in
-place, however long that takes; what is not understood is raised, and the worker stops.
+decides and stores, the emitter sends and acknowledges. What a commit changed is invalidated at once, however long the
+events of earlier batches take: polls read Postgres, not events. The emitter waits for it before it sends.
+
+What fails for a passing reason is tried again in place, however long that takes; what is not understood is raised, and
+the worker stops.
 """
 
 import asyncio
-import time
-from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import structlog
 
-from firmhold import metrics
 from schema.faults import is_transient
 from topics.commands import DefineResource
 from topics.producer import SendAll
 from workers.applying import Applied, Applier
 from workers.backoff import backoff
+from workers.core.batch import Arrived
+from workers.counting import Counts, now
 from workers.crash_points import CrashPoint, Reached
 from workers.emitting import Emitter
 from workers.invalidation import Invalidator
-from workers.reading import Forwarded, Incoming, Item, Ordered, Reader, Rejected
+from workers.progress import Progress
+from workers.reading import FORBIDDEN, Incoming, Item, Ordered, Reader, Rejected
+from workers.stages import Stage
 
 _log = structlog.get_logger(__name__)
 _HOUR_SECONDS = 3600.0
+_KEY_CHARACTERS_MAX = 64
 
 
 class Delivery(Protocol):
@@ -70,25 +76,12 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Deliveries, what was read of them, and what that came to."""
+    """Deliveries, what was read of them, what that came to, and how the cache is being told."""
 
     deliveries: Sequence[Delivery]
     items: Sequence[Item]
     applied: Applied
-
-
-@dataclass(slots=True)
-class Counts:
-    """What the pipeline did, for logs and metrics."""
-
-    batches: int = 0
-    commands: int = 0
-    repeated: int = 0
-    rejected: int = 0
-    forwarded: int = 0
-    retries: int = 0
-    outcomes: Counter[tuple[str, ...]] = field(default_factory=Counter)
-    last_progress: float = field(default_factory=time.monotonic)
+    invalidating: asyncio.Task[None]
 
 
 class Pipeline:
@@ -112,6 +105,7 @@ class Pipeline:
         self._emitter = emitter
         self._send_all = send_all
         self._limits = limits
+        self.stages = applier.stages
         self._reached = reached
         self._inbox: asyncio.Queue[Read] = asyncio.Queue(limits.inbox_events_max)
         self._inbox_bytes = 0
@@ -122,6 +116,7 @@ class Pipeline:
         self._stopping = asyncio.Event()
         self._unfinished = 0
         self.counts = Counts()
+        self.progress = Progress()
 
     async def put(self, delivery: Delivery) -> None:
         """Read a delivery and take it in; waits while the inbox is full, in number or in bytes: that pauses the fetching."""
@@ -142,22 +137,8 @@ class Pipeline:
         return self._inbox.qsize()
 
     def last_progress(self) -> float:
-        """Return when (time.monotonic) there last was nothing to do, or something got done."""
-        return time.monotonic() if self._inbox.empty() and self._unfinished == 0 else self.counts.last_progress
-
-    def readings(self) -> Mapping[metrics.Metric, Callable[[], metrics.Reading]]:
-        """Return how what was done here is read."""
-        counts = self.counts
-        return {
-            metrics.OUTCOMES: lambda: counts.outcomes,
-            metrics.REPEATED: lambda: counts.repeated,
-            metrics.BATCHES: lambda: counts.batches,
-            metrics.RETRIES: lambda: counts.retries,
-            metrics.DEAD_LETTERS: lambda: counts.rejected,
-            metrics.FORWARDED: lambda: counts.forwarded,
-            metrics.SKIPPED_INVALIDATIONS: lambda: self._invalidator.skipped,
-            metrics.STALLED: lambda: max(0.0, time.monotonic() - self.last_progress()),
-        }
+        """Return when (by the event loop's clock) there last was nothing to do, or something got done."""
+        return now() if self._inbox.empty() and self._unfinished == 0 else self.counts.last_progress
 
     async def run(self) -> None:
         """Work until `drain`; raises what is not understood."""
@@ -181,7 +162,7 @@ class Pipeline:
 
     async def _decide_batches(self) -> None:
         while (reads := await self._next_reads()) is not None:
-            self.counts.last_progress = time.monotonic()
+            self.counts.last_progress = now()
             self._unfinished += 1
             if not await self._decide_batch(reads):
                 self._unfinished -= 1
@@ -224,7 +205,7 @@ class Pipeline:
                     raise
                 self.counts.retries += 1
                 pause = next(pauses)
-                _log.warning("batch is tried again", commands=len(reads), pause_seconds=pause, fault=repr(fault))
+                _log.warning("batch is tried again", pause_seconds=pause, fault=repr(fault), **_summary(reads))
                 if await self._stopped_within(pause):
                     return False
             else:
@@ -235,7 +216,12 @@ class Pipeline:
         items = [item for read in reads for item in read.items]
         commands = [item.arrived for item in items if isinstance(item, Ordered)]
         applied = await self._applier.apply(commands) if commands else Applied((), {})
-        await self._decided.put(Batch([read.delivery for read in reads], items, applied))
+        for read in reads:
+            incoming = read.delivery.incoming
+            self.progress.note(incoming.topic, incoming.partition, incoming.offset)
+        # Of several batches the later may be told first: the larger version wins.
+        telling = self._invalidator.invalidate(applied.versions, _kinds_defined(items))
+        await self._decided.put(Batch([read.delivery for read in reads], items, applied, asyncio.create_task(telling)))
         self._count(items, applied)
 
     async def _stopped_within(self, seconds: float) -> bool:
@@ -253,30 +239,56 @@ class Pipeline:
             self._decided.task_done()
 
     async def _emit(self, batch: Batch) -> None:
-        await self._invalidator.invalidate(batch.applied.versions, _kinds_defined(batch.items))
+        laps = self.stages.begin()
+        await batch.invalidating
+        laps.end(Stage.INVALIDATE)
         self._reached(CrashPoint.AFTER_INVALIDATION)
         await self._send_all(self._emitter.records(batch.items, batch.applied))
+        laps.end(Stage.EMIT)
         self._reached(CrashPoint.AFTER_EVENTS)
         self._reached(CrashPoint.BEFORE_ACK)
         for delivery in batch.deliveries:
             if delivery.is_ours():
                 delivery.acknowledge()
-        self.counts.last_progress = time.monotonic()
+        self.counts.last_progress = now()
 
     def _count(self, items: Sequence[Item], applied: Applied) -> None:
-        self.counts.batches += 1
-        self.counts.commands += len(applied.outcomes)
-        self.counts.outcomes.update((outcome.label(),) for outcome in applied.outcomes if not outcome.repeated)
-        self.counts.repeated += sum(outcome.repeated for outcome in applied.outcomes)
-        self.counts.forwarded += sum(isinstance(item, Forwarded) for item in items)
-        self.counts.rejected += sum(isinstance(item, Rejected) for item in items)
+        self.counts.count(items, applied)
+        for item in items:
+            if isinstance(item, Rejected):
+                _tell_rejected(item)
         for culprit in applied.culprits:
-            _log.error("a command made the worker fail", request_id=culprit.arrived.request_id, fault=culprit.traceback)
-            self._culprits_at.append(time.monotonic())
-        while self._culprits_at and self._culprits_at[0] < time.monotonic() - _HOUR_SECONDS:
+            _log.error("a command made the worker fail", fault=culprit.traceback, **_named(culprit.arrived))
+            self._culprits_at.append(now())
+        while self._culprits_at and self._culprits_at[0] < now() - _HOUR_SECONDS:
             self._culprits_at.popleft()
         if self._has_too_many_culprits():
             self.stop()  # what is decided is told first; then `run` raises
+
+
+def _named(arrived: Arrived) -> dict[str, str]:
+    """Return how logs name a command."""
+    return {"request_id": arrived.request_id, "kind": arrived.key.kind, "resource": arrived.key.resource_id}
+
+
+def _summary(reads: Sequence[Read]) -> dict[str, Any]:
+    """Return how logs name a batch: its size, and its first command; a batch of one is named as a whole."""
+    commands = [item.arrived for read in reads for item in read.items if isinstance(item, Ordered)]
+    return {"commands": len(commands), **(_named(commands[0]) if commands else {})}
+
+
+def _tell_rejected(item: Rejected) -> None:
+    """Say where the record lies. Nothing of its value: a stranger's may have anything in it."""
+    incoming = item.incoming
+    _log.warning(
+        "a record is not decided",
+        reason=FORBIDDEN if item.reason is None else item.reason.value,
+        kind=incoming.kind,
+        resource=(incoming.key or b"").decode("utf-8", "replace")[:_KEY_CHARACTERS_MAX],
+        topic=incoming.topic,
+        partition=incoming.partition,
+        offset=incoming.offset,
+    )
 
 
 def _kinds_defined(items: Sequence[Item]) -> set[str]:

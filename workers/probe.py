@@ -1,12 +1,12 @@
 """Say whether the worker lives and is ready, over HTTP on a port of its own."""
 
-import time
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from firmhold.metrics import CONTENT_TYPE, Exposition
+from firmhold.exposition import CONTENT_TYPE, Exposition
 
 
 @asynccontextmanager
@@ -20,7 +20,7 @@ async def probe(
 ) -> AsyncIterator[int]:
     """Serve /healthz, /readyz and /metrics for the length of the block; yields the port (useful if 0 was asked for).
 
-    `last_progress` is the time (time.monotonic) at which the worker last had nothing to do or got something done. It is
+    `last_progress` is the event loop's time at which the worker last had nothing to do or got something done. It is
     told and not judged: a worker that waits for Postgres or Kafka does what it should, and ending it would not help.
     """
 
@@ -29,7 +29,7 @@ async def probe(
         return web.json_response({"ready": is_ready}, status=200 if is_ready else 503)
 
     async def healthz(_: web.Request) -> web.Response:
-        return web.json_response({"stalled_seconds": max(0.0, time.monotonic() - last_progress())})
+        return web.json_response({"stalled_seconds": max(0.0, asyncio.get_running_loop().time() - last_progress())})
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=exposition.text(), headers={"Content-Type": CONTENT_TYPE})

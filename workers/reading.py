@@ -206,7 +206,11 @@ def _is_denied(event: _Event) -> bool:
 
 
 def _forbidden(incoming: Incoming, envelope: Envelope) -> Rejected:
-    detail = f"{envelope.source} may not give {envelope.type} with this signature, or without one"
+    return _forbidden_to(incoming, envelope, f"give {envelope.type}")
+
+
+def _forbidden_to(incoming: Incoming, envelope: Envelope, what: str) -> Rejected:
+    detail = f"{envelope.source} may not {what} with this signature, or without one"
     return Rejected(incoming, None, detail, envelope.source, envelope.id)
 
 
@@ -220,6 +224,8 @@ def _read_event(incoming: Incoming, key: str, event: _Event) -> Ordered | Reject
         return Rejected(incoming, why.reason, why.detail, envelope.source, envelope.id)
     if _is_denied(event):
         return _forbidden(incoming, envelope)
+    if getattr(command, "buyer", None) is not None and not signatures.may_name_buyers(event.signer):
+        return _forbidden_to(incoming, envelope, "name a buyer")
     fingerprint = commands.fingerprint(incoming.kind, command)
     arrived = Arrived(
         key=ResourceKey(incoming.kind, key),
@@ -250,9 +256,9 @@ def _command(incoming: Incoming, key: str, envelope: Envelope) -> commands.Comma
         raise _Unreadable(Reason.INVALID_COMMAND, f"{envelope.type}: {fault}") from fault
     if command.resource_id != key:
         raise _Unreadable(Reason.MIS_KEYED, f"the key is {key}, the body says {command.resource_id}")
-    fault_of_kind = _fault_of_order(incoming.kind, command) or kind.fault_of(command)
-    if fault_of_kind is not None:
-        raise _Unreadable(Reason.INVALID_COMMAND, f"{envelope.type}: {fault_of_kind}")
+    why = _fault_of_order(incoming.kind, command) or kind.fault_of(command) or _contradiction(command)
+    if why is not None:
+        raise _Unreadable(Reason.INVALID_COMMAND, f"{envelope.type}: {why}")
     return command
 
 
@@ -264,3 +270,8 @@ def _fault_of_order(kind: str, command: commands.Command) -> str | None:
     if order is None or (order.kind, order.resource_id) != (kind, command.resource_id):
         return f"order_id is none of an order of {kind} {command.resource_id}"
     return None
+
+
+def _contradiction(command: commands.Command) -> str | None:
+    found = commands.contradictions(command) if isinstance(command, commands.DefineResource) else {}
+    return "; ".join(f"{name} {what}" for name, what in found.items()) or None

@@ -1,4 +1,4 @@
-"""Counters against rows: each pool against the holds that claim of it, each resource against its pools."""
+"""Counters against rows: each pool against the holds and orders that claim of it, each resource against its pools."""
 
 from firmhold.audit.findings import Check
 from schema.audits import AuditedPool, AuditedResource
@@ -13,7 +13,7 @@ _ADVICE = (
 
 def counters_check() -> Check:
     """Return the check, nothing looked at yet."""
-    return Check(COUNTERS, "pools against holds, resources against pools")
+    return Check(COUNTERS, "pools against holds and orders, resources against pools")
 
 
 def check_counters(check: Check, resource: AuditedResource) -> None:
@@ -23,7 +23,7 @@ def check_counters(check: Check, resource: AuditedResource) -> None:
     if resource.counters is None:
         check.tell(
             subject,
-            found="it has pools or live holds and no row in `resources`",
+            found="it has pools, live holds or orders and no row in `resources`",
             wanted="each resource has one",
             advice="Define it again (`PUT`), or restore its row from a backup",
         )
@@ -38,7 +38,7 @@ def _check_pool(check: Check, subject: str, pool: AuditedPool) -> None:
     if pool.counters is None:
         check.tell(
             subject,
-            found=f"holds claim {pool.claimed_held + pool.claimed_taken} units of it and it has no row in `pools`",
+            found=f"holds and orders claim {pool.claimed_held + pool.claimed_taken} units of it and it has no row in `pools`",
             wanted="each pool that is claimed has one",
             advice="Restore its row from a backup",
         )

@@ -4,7 +4,7 @@ Events lie in the topic before their command's offset is committed, but after th
 there yet is judged once more when the workers are past its record.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -14,13 +14,14 @@ from aiokafka import ConsumerRecord
 from firmhold.audit.digests import Digests
 from firmhold.audit.findings import Check
 from firmhold.audit.marks import Marks
+from firmhold.audit.states import States, name_of_hold, name_of_settings
 from firmhold.audit.topic_reading import headers_of
 from firmhold.audit.versions import Versions
 from schema.audits import AuditedRequest, Audits, DecidedRequest
 from topics import events
 from topics.catalogue import Catalogue
 from topics.partitions import partition_of
-from topics.resources import Counters
+from topics.resources import Counters, Settings
 
 _FORGED_ADVICE = "Look who else may write to the topic (ACLs); consumers should drop it"
 _TRACE = "ce_traceparent"  # a copy of the command may be of another trace
@@ -30,6 +31,15 @@ class _Told(msgspec.Struct):
     resource_id: str
     version: int
     counters: Counters | None = None
+    hold: events.HoldView | None = None
+    settings: Settings | None = None
+
+    def states(self, kind: str) -> Iterator[tuple[str, msgspec.Struct]]:
+        """Yield what is told of each thing, with its name."""
+        if self.hold is not None:
+            yield name_of_hold(self.hold.id), self.hold
+        if self.settings is not None:
+            yield name_of_settings(kind, self.resource_id), self.settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,7 @@ class Events:
     marks: Marks
     audits: Audits
     versions: Versions
+    states: States
     check: Check = field(
         default_factory=lambda: Check("events", "stored requests against the event topics, word for word")
     )
@@ -58,13 +69,14 @@ class Events:
         """Compare records of an event topic, in their order, with the requests that they belong to."""
         headers = [headers_of(record) for record in records]
         ids = [each.get("ce_id", "") for each in headers]
-        decided = await self.audits.decided({event_id.rpartition("/")[0] for event_id in ids})
-        for record, named, event_id in zip(records, headers, ids, strict=True):
+        requests = [events.request_id_of(each) for each in headers]
+        decided = await self.audits.decided(set(requests))
+        for record, named, event_id, request_id in zip(records, headers, ids, requests, strict=True):
             self.check.looked_at += 1
             self.seen.add(event_id)
             if named.get("ce_type") == events.RECORD_REJECTED:
                 continue
-            belongs = self._belongs(record, named, decided.get(event_id.rpartition("/")[0]))
+            belongs = self._belongs(record, named, decided.get(request_id))
             self._track(kind, record, named, belongs=belongs)
 
     def _belongs(self, record: ConsumerRecord, headers: Mapping[str, str], request: DecidedRequest | None) -> bool:
@@ -91,7 +103,7 @@ class Events:
         return not difference
 
     def _track(self, kind: str, record: ConsumerRecord, headers: Mapping[str, str], *, belongs: bool) -> None:
-        if headers.get("ce_type") in {events.REQUEST_REFUSED, events.HOLD_UNCHANGED}:
+        if headers.get("ce_type") in events.CHANGE_NOTHING:
             return
         try:
             told = msgspec.json.decode(record.value or b"", type=_Told)
@@ -101,6 +113,11 @@ class Events:
             self.versions.told(kind, told.resource_id, told.version, told.counters, _time(headers) or self.marks.now)
         else:
             self.versions.doubt(kind, told.resource_id, told.version)
+        for name, state in told.states(kind):
+            if belongs:
+                self.states.told(name, told.version, state)
+            else:
+                self.states.doubt(name)
 
     def judge(self, request: AuditedRequest) -> None:
         """Look for the events of a stored request among those that were read."""

@@ -6,6 +6,7 @@ from firmhold.audit.findings import Check
 from firmhold.audit.marks import Marks
 from schema.audits import AuditedHold, AuditedRequest
 from topics.identifiers import hold_id_of
+from topics.signatures import account_of
 
 
 @dataclass(slots=True)
@@ -29,13 +30,28 @@ class Holds:
         )
 
     def judge_hold(self, hold: AuditedHold) -> None:
-        """Look whether the request is there that a hold was granted to, unless it may have been purged."""
+        """Look whether the request is there that a hold was granted to, unless it may have been purged, and its order."""
         self.check.looked_at += 1
-        if hold.has_request or self.marks.may_be_purged(hold.granted_at):
+        subject, granted_at = f"{hold.key.kind} {hold.key.resource_id}, hold {hold.hold.hold_id}", hold.hold.granted_at
+        if hold.lacks_order:
+            self.check.tell(
+                subject,
+                found="it is used, and no order is there that used it",
+                wanted="a hold is used by its order alone",
+                advice="Restore the order from a backup: its units are claimed by nobody now",
+            )
+        if hold.source is not None and hold.hold.account != account_of(hold.source):
+            self.check.tell(
+                subject,
+                found=f"it belongs to {hold.hold.account}",
+                wanted=f"its request was made by {hold.source}",
+                advice="Set its account to that of the request, and find out who wrote it",
+            )
+        if hold.source is not None or self.marks.may_be_purged(granted_at):
             return
         self.check.tell(
-            f"{hold.key.kind} {hold.key.resource_id}, hold {hold.hold_id}",
-            found=f"it was granted at {hold.granted_at.isoformat()} and the request that asked for it is not stored",
+            subject,
+            found=f"it was granted at {granted_at.isoformat()} and the request that asked for it is not stored",
             wanted="requests are kept for the request retention",
             advice="Restore the request from a backup; the hold itself still stands for its outcome (the same key is "
             "answered from it)",

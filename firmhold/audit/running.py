@@ -19,12 +19,16 @@ from firmhold.audit.events import Events
 from firmhold.audit.findings import Check
 from firmhold.audit.holds import Holds
 from firmhold.audit.marks import Marks
+from firmhold.audit.orders import Orders
+from firmhold.audit.states import States, name_of_hold, name_of_settings
 from firmhold.audit.topic_reading import Span, Spans, TopicReader, topic_reader
 from firmhold.audit.versions import Versions
 from firmhold.settings import Settings
 from schema.audits import Audits
 from schema.connections import Timeouts, lazy_pool
 from topics.catalogue import KINDS
+from topics.resources import HoldStatus
+from workers.core.state import view
 from workers.reading import Reader
 
 _RECORDS_MAX = 500
@@ -72,8 +76,10 @@ class _Audit:
         self._catalogue = settings.catalogue()
         self._group = f"{settings.topic_prefix}{settings.consumer_group}"
         self._versions = Versions(self._catalogue, marks)
-        self._events = Events(self._catalogue, marks, audits, self._versions)
+        self._states = States()
+        self._events = Events(self._catalogue, marks, audits, self._versions, self._states)
         self._holds = Holds(marks)
+        self._orders = Orders(marks)
         self._counters = counters_check()
 
     async def run(self) -> list[Check]:
@@ -98,8 +104,10 @@ class _Audit:
         return [
             self._counters,
             self._holds.check,
+            self._orders.check,
             self._events.check,
             self._versions.check,
+            self._states.check,
             commands.check,
             commands.records_check,
         ]
@@ -115,14 +123,22 @@ class _Audit:
         async for resource in self._audits.resources():
             check_counters(self._counters, resource)
             self._versions.judge(resource)
+            if resource.settings is not None:
+                name = name_of_settings(resource.key.kind, resource.key.resource_id)
+                self._states.judge(name, resource.settings, resource.key.kind)
         self._versions.rows_were_read()
         until = await self._audits.clock()
         async for request in self._audits.requests(self._marks.since, until):
             self._events.judge(request)
             self._holds.judge_request(request)
+            self._orders.judge_request(request)
             commands.judge(request)
         async for hold in self._audits.holds():
             self._holds.judge_hold(hold)
+            if hold.hold.status is not HoldStatus.USED:  # the event of its order told of that
+                self._states.judge(name_of_hold(hold.hold.hold_id), view(hold.hold), hold.key.kind)
+        async for order in self._audits.orders():
+            self._orders.judge_order(order)
 
     async def _settle(self, commands: Commands, event_spans: dict[str, Spans]) -> None:
         ends = {kind: await self._spans(self._catalogue.commands(kind)) for kind in KINDS}
@@ -135,6 +151,7 @@ class _Audit:
             )
         self._events.settle(committed)
         self._versions.settle(reached)
+        self._states.settle(reached)
         commands.settle()
 
     async def _until_reached(self, ends: dict[str, Spans]) -> tuple[dict[tuple[str, int], int], set[str]]:

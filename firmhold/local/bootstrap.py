@@ -23,6 +23,11 @@ HERE = Path(__file__).resolve().parents[2]
 URLS = ("FIRMHOLD_KAFKA", "FIRMHOLD_POSTGRES", "FIRMHOLD_REDIS")
 PYTHONS = ((3, 11), (3, 12))
 UV = "uv==0.13.8"
+# What is pinned for a checkout, and of that what an image needs: neither the tools nor the local servers.
+LOCKS = {
+    "requirements.lock": "--extra local --extra bench --group dev",
+    "requirements-image.lock": "--group build --constraint requirements.lock",
+}
 
 
 class BootstrapError(Exception):
@@ -168,24 +173,13 @@ def compile_lock(checkout: Path) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     run([sys.executable, "-m", "venv", str(apart)], log, "python3 could not create .local/uv.")
     run([str(apart / "bin/python"), "-m", "pip", "install", "-q", UV], log, "pip could not install uv.")
-    options = "--quiet --upgrade --universal --python-version 3.11 --generate-hashes --group dev --extra bench"
-    nameless = ["--no-emit-index-url", "--no-emit-find-links", "--custom-compile-command", "make lock"]
     os.chdir(checkout)
-    run(
-        [
-            str(apart / "bin/uv"),
-            "pip",
-            "compile",
-            *options.split(),
-            *nameless,
-            "pyproject.toml",
-            "-o",
-            "requirements.lock",
-        ],
-        log,
-        "uv could not resolve pyproject.toml.",
-    )
-    say("requirements.lock is fresh; `make venv` installs it")
+    for lock, wanted in LOCKS.items():
+        options = f"--quiet --upgrade --universal --python-version 3.11 --generate-hashes {wanted}".split()
+        nameless = ["--no-emit-index-url", "--no-emit-find-links", "--custom-compile-command", "make lock"]
+        arguments = [*options, *nameless, "pyproject.toml", "-o", lock]
+        run([str(apart / "bin/uv"), "pip", "compile", *arguments], log, f"uv could not resolve {lock}.")
+    say("the locks are fresh; `make venv` installs requirements.lock, the image requirements-image.lock")
 
 
 def show_targets(checkout: Path) -> None:

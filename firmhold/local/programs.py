@@ -19,6 +19,12 @@ DEFAULT_PORT = 8080
 WORKER_PORTS = range(18080, 18880)
 STEP_WITHIN_S = 120.0
 READY_WITHIN_S = 60.0
+KEPT_SECRETS = (
+    ("FIRMHOLD_ADMIN_KEY", "admin.key", ""),
+    ("FIRMHOLD_SECRET", "secret", ""),
+    ("FIRMHOLD_WEBHOOK_SECRET", "webhook.secret", "whsec_"),  # what is kept is hex, and hex is base64 too
+    ("FIRMHOLD_STRIPE_SECRET", "stripe.secret", "whsec_"),
+)
 STOP_WITHIN_S = 20.0  # more than a worker's drain and its leaving of the group
 
 
@@ -57,10 +63,11 @@ def program_environment(
         "FIRMHOLD_HOST": LOOPBACK,
         "FIRMHOLD_PARTITIONS": "8",
         "FIRMHOLD_REPLICATION": "1",
+        "FIRMHOLD_DEMO_PROVIDER": "true",
     }
-    for name, file in (("FIRMHOLD_ADMIN_KEY", "admin.key"), ("FIRMHOLD_SECRET", "secret")):
+    for name, file, prefix in KEPT_SECRETS:
         if not inherited.get(name):
-            defaults[name] = places.kept_secret(file)
+            defaults[name] = prefix + places.kept_secret(file)
     return {**defaults, **{name: value for name, value in inherited.items() if value}, **chosen}
 
 
@@ -132,6 +139,7 @@ Hold one unit of the demo slot:
   curl -i -X POST {url}/slots/demo/hold -H 'Idempotency-Key: {uuid.uuid4()}'
 
   admin key     {environment["FIRMHOLD_ADMIN_KEY"]}
+  webhooks      {environment["FIRMHOLD_WEBHOOK_SECRET"]} (Stripe's: {environment["FIRMHOLD_STRIPE_SECRET"]})
   other shells  . {os.path.relpath(places.environment_file)}
   logs          {os.path.relpath(places.logs)}
   stop          Ctrl-C, or `make down` in another shell

@@ -1,19 +1,36 @@
--- Find resources with holds, orders or parked payments whose time is over, the longest overdue first, for the sweeper.
--- $1 how many at most.
-select kind, resource_id
+-- Find a page of the resources with holds, orders or parked payments whose time is over, in the order of these times, for
+-- the sweeper: the whole tables have them, and only the caller knows which are its own. What ends at one instant is on one
+-- page, so that the next one begins behind its last instant. $1 behind which instant, $2 about how many.
+select kind, resource_id, max(max(due_at)) over () as until, sum(count(*)) over ()::bigint as found
 from (
-    select kind, resource_id, expires_at as due_at
-    from holds
-    where status = 'held' and expires_at <= clock_timestamp()
-    union all
-    select kind, resource_id, payment_due_at
-    from orders
-    where status = 'pending_payment' and payment_due_at <= clock_timestamp()
-    union all
-    select kind, resource_id, parked_until
-    from payments
-    where parked_until <= clock_timestamp()
+    select *
+    from (
+        (
+            select kind, resource_id, expires_at as due_at
+            from holds
+            where status = 'held' and expires_at > $1 and expires_at <= clock_timestamp()
+            order by expires_at
+            fetch first $2 rows with ties
+        )
+        union all
+        (
+            select kind, resource_id, payment_due_at
+            from orders
+            where status = 'pending_payment' and payment_due_at > $1 and payment_due_at <= clock_timestamp()
+            order by payment_due_at
+            fetch first $2 rows with ties
+        )
+        union all
+        (
+            select kind, resource_id, parked_until
+            from payments
+            where parked_until > $1 and parked_until <= clock_timestamp()
+            order by parked_until
+            fetch first $2 rows with ties
+        )
+    ) as each
+    order by due_at
+    fetch first $2 rows with ties
 ) as due
 group by kind, resource_id
 order by min(due_at)
-limit $1

@@ -8,6 +8,8 @@ import pytest_asyncio
 from tests.acceptance.people import Person, person
 from tests.installation import BOB_KEY, Installation, installation
 from tests.servers import Urls, fresh_database
+from tests.till import SIGNING_KEYS, Till
+from topics.producer import ResilientProducer
 
 
 @pytest.fixture(scope="package")
@@ -22,7 +24,8 @@ async def running(
     servers: Urls, package_postgres_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Installation]:
     """Give an installation with a gateway and a worker."""
-    async with installation(servers, package_postgres_url, tmp_path_factory.mktemp("logs")) as one:
+    logs, more = tmp_path_factory.mktemp("logs"), {"FIRMHOLD_SIGNING_KEYS": SIGNING_KEYS}
+    async with installation(servers, package_postgres_url, logs, **more) as one:
         await one.start_worker()
         await one.start_gateway()
         yield one
@@ -46,3 +49,11 @@ async def bob(running: Installation) -> AsyncIterator[Person]:
     """Give another buyer."""
     async with person(running, BOB_KEY) as somebody:
         yield somebody
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
+async def bank(running: Installation) -> AsyncIterator[Till]:
+    """Give a bank, whose word on payments is signed and believed."""
+    producer = ResilientProducer(running.urls.kafka, client_id="tests")
+    yield Till(running, producer)
+    await producer.stop()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LISTED = Path(__file__).with_name("cases.toml")
+SPECIFIED = Path(__file__).with_name("specified.txt")
 SERVERS = frozenset({"servers", "own_servers"})
 CONTRACT = "tests/contract/"
 SERVERS_OF_CONTRACTS = frozenset({"redis", "postgres", "kafka"})
@@ -65,6 +66,11 @@ def listed(text: str = "") -> list[Case]:
     """Read the list of cases."""
     chapters = tomllib.loads(text or LISTED.read_text())
     return [Case(name, chapter, **case) for chapter, cases in chapters.items() for name, case in cases.items()]
+
+
+def specified() -> list[str]:
+    """Read the numbers of the specification's cases, in its order."""
+    return [line.split()[0] for line in SPECIFIED.read_text().splitlines() if line and not line.startswith("#")]
 
 
 def gaps(cases: Sequence[Case], tests: Sequence[Shown]) -> Iterator[str]:

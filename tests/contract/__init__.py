@@ -1,1 +1,1 @@
-"""One suite for each thing that has a twin in memory: what passes on both may be trusted in simulations."""
+"""Contract suites: each runs on a twin and on the real server, and earns the right to trust the twin."""

@@ -4,7 +4,7 @@ import asyncio
 import signal
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from tests.integration.expectations import problem, silence
 from tests.servers import Urls
 from topics.admin import admin_client
 from topics.commands import DefineResource, Hold
+from topics.identifiers import hold_id_of, request_id
 from topics.partitions import partition_of
 
 AT_ONCE_SECONDS = 0.5
@@ -115,21 +116,31 @@ async def takes(client: Client, slot: str) -> bool:
 async def test_e70_full_queue(site: Installation) -> None:
     """No more than so many commands are on their way to the log; the others hear at once that nothing was published.
 
-    Fails without the bound: all of them wait.
+    Holds first: a part of the queue is for what gives back or makes firm. Fails without the bound (all of them wait), and,
+    with `_SHARE_OF_HOLDS` at 1, on the first confirm.
     """
     async with silence() as silent:
         url = await site.start_gateway(
             until="healthz",
             FIRMHOLD_KAFKA=silent.address,
-            FIRMHOLD_PUBLICATIONS_MAX="5",
+            FIRMHOLD_PUBLICATIONS_MAX="8",
             FIRMHOLD_LOG_SILENT_MS="60000",
-            FIRMHOLD_PUBLISH_TIMEOUT_SECONDS="3",
+            FIRMHOLD_PUBLISH_TIMEOUT_SECONDS="5",
         )
+        hold_id = hold_id_of(request_id("slot", "slot", "gateway/alice", "key", b""))
+
         async with site.client(url=url) as client:
-            first = [asyncio.create_task(client.hold("slot")) for _ in range(5)]
-            await eventually(lambda: on_their_way(client, 5), what="the first are on their way")
+
+            def confirm() -> Coroutine[None, None, Reply]:
+                return client.call("POST", f"/holds/{hold_id}/confirm")
+
+            first = [asyncio.create_task(client.hold("slot")) for _ in range(6)]
+            await eventually(lambda: on_their_way(client, 6), what="the first are on their way")
             for reply in await asyncio.gather(*(at_once(client.hold("slot")) for _ in range(10))):
                 not_taken(reply, "queue_full")
+            first += [asyncio.create_task(confirm()) for _ in range(2)]
+            await eventually(lambda: on_their_way(client, 8), what="two confirms are on their way, too")
+            not_taken(await at_once(confirm()), "queue_full")
             for reply in await asyncio.gather(*first):
                 problem(reply, 503, "outcome_unknown")
 

@@ -7,14 +7,18 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest_asyncio
 
 from firmhold.local.servers import Servers
 from schema.migrate import migrate
+from tests import provider
 from tests.auditing import Claim, audit
 from tests.installation import Client, Installation, Upstream, eventually, installation
 from tests.servers import Urls
+from tests.till import Till
 from topics.commands import DefineResource, Hold
+from topics.orders import OrderStatus
 
 HOLDS = 50
 OUTAGE_SECONDS = 6.0
@@ -125,6 +129,32 @@ async def test_kafka_is_killed(alone: Installation, own_servers: Servers) -> Non
         await eventually(lambda: _is(decided(alone), len(claims)), seconds=60, what="all are decided")
     await eventually(lambda: _passes(alone, claims), seconds=60, what="all are told")
     await assert_no_dead_letters(alone)
+
+
+async def test_e46_a_payment_while_kafka_is_away(alone: Installation, own_servers: Servers) -> None:
+    """A webhook is answered 503 until the broker is back; the provider's next try is taken, and the order is paid once."""
+    assert own_servers.kafka is not None
+    url = await alone.start_gateway(**provider.ENVIRONMENT)
+    async with alone.producer() as upstream, aiohttp.ClientSession() as session:
+        till = Till(alone, upstream.producer)
+        shoe, order_id = await till.order()
+        hook = provider.webhook(order_id)
+        await asyncio.to_thread(own_servers.kafka.kill)
+        status, body, response = await provider.send(session, url, hook)
+        assert (status, body["retry"]) == (503, "same_key")
+        assert response.headers["Retry-After"]
+        await asyncio.to_thread(own_servers.kafka.start)
+
+        async def is_taken() -> bool:
+            return (await provider.send(session, url, hook))[0] == 200
+
+        await eventually(is_taken, seconds=60, what="the provider's next try is taken")
+
+        async def is_paid() -> bool:
+            return await till.status(order_id) is OrderStatus.PAID
+
+        await eventually(is_paid, seconds=60, what="the order is paid")
+        assert await till.refunds_of(shoe) == []
 
 
 async def test_redis_is_away(alone: Installation, own_servers: Servers) -> None:

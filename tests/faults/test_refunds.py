@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tests.auditing import audit
 from tests.installation import installation
 from tests.servers import Urls
 from tests.till import SIGNING_KEYS, Till, paid
@@ -40,3 +41,4 @@ async def test_e40_killed_before_it_said_that_a_refund_is_required(
         assert len(told) == 2
         assert [event.key for event in told] == [shoe.encode()] * 2
         assert events.REFUND_REQUIRED in {str(dict(event.headers)["ce_type"], "utf-8") for event in told}
+        await audit(site, (), kind="product")

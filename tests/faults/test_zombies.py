@@ -3,7 +3,8 @@
 import asyncio
 import signal
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -12,8 +13,8 @@ import pytest_asyncio
 
 from schema.connections import Timeouts, lazy_pool
 from schema.faults import is_transient
-from schema.rows import ResourceKey
-from schema.store import Store
+from schema.rows import Resource, ResourceKey
+from schema.store import Connection, Store, Transaction
 from tests.auditing import audit
 from tests.installation import Installation, eventually
 from topics import commands
@@ -235,3 +236,45 @@ async def all_decided(site: Installation, wanted: int) -> bool:
     """Tell whether so many requests have their outcome."""
     async with site.database() as database:
         return bool(await database.fetchval("select count(*) from requests") == wanted)
+
+
+class Overtaken(Transaction):
+    """A transaction that somebody overtakes right after it looked for the resources it is to lock."""
+
+    def __init__(self, connection: Connection, overtake: Callable[[], Awaitable[object]]) -> None:
+        """Let `overtake` happen then."""
+        super().__init__(connection)
+        self._overtake = overtake
+
+    async def lock(self, keys: Collection[ResourceKey]) -> dict[ResourceKey, Resource]:
+        """Lock, then be overtaken."""
+        locked = await super().lock(keys)
+        if not locked:  # else it would have to wait for us
+            await self._overtake()
+        return locked
+
+
+async def test_e64_r3_a_slot_is_created_while_a_batch_is_read(
+    appliers: tuple[Applier, Applier], postgres_url: str
+) -> None:
+    """A zombie creates the slot after the owner looked for it and before the owner reads what is decided.
+
+    The owner knows the definition as decided then, and must not decide the hold behind it as if there were no slot. Found
+    by the simulation (`make sim`). Seen to fail (`not_found`) without the second look in `workers.applying._read`.
+    """
+    define = arrived("slot", "define", commands.DefineResource(resource_id="slot", capacity=5), 0)
+    hold = arrived("slot", "hold", commands.Hold(resource_id="slot"), 1)
+    pool = lazy_pool(postgres_url, connections_max=4, timeouts=Timeouts(), role="test")
+    async with pool:
+
+        @asynccontextmanager
+        async def overtaken() -> AsyncIterator[Transaction]:
+            async with pool.acquire() as connection, connection.transaction():
+                yield Overtaken(connection, lambda: appliers[1].apply([define]))
+
+        owner = Applier(overtaken, request_retention=timedelta(days=14), expiries_max=1000, reached=Hooks().reached)
+        result = await applied(owner, [define, hold])
+    assert [outcome.events[-1].type for outcome in result.outcomes if outcome.events] == [
+        "resource.defined",
+        "hold.placed",
+    ]

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
+from multidict import CIMultiDict
 from yarl import URL
 
 from tests.installation import ADMIN_KEY, ALICE_KEY, BOB_KEY, Client, Installation, Reply
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NOT_A_QUANTITY = ["0", "-1", "1.5", str(2**31), "1" + "0" * 400, "true", '"5"', "null", "[]", "{}", "NaN"]
 NOT_JSON = [b"{", b"quantity=1", b'{"quantity": 1}}', b"\xff\xfe", b'{"client_reference": "\\ud800"}', b"[" * 50_000]
+TWICE = ['{"quantity": 1, "quantity": 2}', '{"client_reference": "a", "quantity": 1, "client_reference": "a"}']
 NOT_A_KEY = [
     "",
     '""',
@@ -89,6 +91,50 @@ async def test_e5_what_is_not_json(alice: Client, slot: str) -> None:
     for data in NOT_JSON:
         problem(await post(alice, slot, data), 400, "malformed_json")
     problem(await post(alice, slot, b"no gzip at all", **{"Content-Encoding": "gzip"}), 400, "malformed_json")
+
+
+@pytest.mark.usefixtures("nothing_published")
+async def test_e5_what_is_said_twice(alice: Client, slot: str) -> None:
+    """Of two members of one name nobody knows which was meant: 400. Seen to fail with Pydantic's last one."""
+    for data in TWICE:
+        body = problem(await post(alice, slot, data), 400, "malformed_json")
+        assert "more than once" in body["detail"]
+
+
+@pytest.mark.usefixtures("nothing_published")
+async def test_an_instance_is_a_uri_reference(alice: Client, running: Installation) -> None:
+    """The path as it was sent, with what may not be in one escaped; seen to fail with the decoded path."""
+    for name in ("d%00emo", "%C3%A9%20%22", "a%2Fb"):
+        path = f"/slots/{name}/hold"
+        reply = await alice.call("POST", URL(path, encoded=True), headers={"Idempotency-Key": "k"})
+        assert problem(reply, 404, "not_found")["instance"] == path
+    place = URL(running.gateway_url)
+    for sent, instance in ((b"/a%zz%", "/a%25zz%25"), (b'/a"<b>', "/a%22%3Cb%3E")):
+        reader, writer = await asyncio.open_connection(place.host, place.port)
+        writer.write(b"GET " + sent + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        body = json.loads((await reader.read()).partition(b"\r\n\r\n")[2])
+        writer.close()
+        assert (body["status"], body["instance"]) == (404, instance)
+
+
+async def test_what_a_query_says_wrong_is_told_as_that(alice: Client, slot: str) -> None:
+    """And not as a fault of the body, which these calls have none of; nor do words of Pydantic's leak."""
+    calls = ("GET /slots/availability?limit=0", "GET /slots/availability?ids=a,b!", "GET /requests/{}?wait=x")
+    held = await alice.hold(slot)
+    request_id = held.body["links"]["request"].rpartition("/")[2]
+    details = []
+    for call in calls:
+        method, _, path = call.format(request_id).partition(" ")
+        details.append(problem(await alice.call(method, path), 422, "invalid_request")["detail"])
+    path = f"/holds/{held.body['id']}?client_reference="
+    details.append(problem(await alice.call("DELETE", path), 422, "invalid_request")["detail"])
+    assert [detail.split(" ")[:4] for detail in details] == [
+        ["the", "query", "parameter", name] for name in ("limit", "ids", "wait", "client_reference")
+    ]
+    headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
+    early = {"capacity": 1, "closes_at": "0001-01-01T00:00:00+14:00"}
+    body = problem(await alice.call("PUT", f"/slots/{slot}", json=early, headers=headers), 422, "invalid_request")
+    assert body["errors"][0]["detail"] == "this instant is outside of the years that UTC can say"
 
 
 @pytest.mark.usefixtures("nothing_published")
@@ -217,7 +263,7 @@ async def test_if_match(alice: Client) -> None:
         body = {"capacity": capacity}
         return await alice.call("PUT", f"/slots/{slot}", json=body, headers={**headers, "If-Match": match})
 
-    for bad in ("", "W/", '"1", "2"', "-1", "1.0", "²", '"' + "9" * 19 + '"'):
+    for bad in ("", "W/", '"1", "2"', "-1", "1.0", "²", '"' + "9" * 19 + '"', '"1', "*, *", 'W/"1"'):
         problem(await put(bad, 6), 400, "malformed_header")
     assert (await put(created.response.headers["ETag"], 7)).status == 200
     stale = await put(created.response.headers["ETag"], 8)
@@ -225,6 +271,56 @@ async def test_if_match(alice: Client) -> None:
     assert (await put("*", 9)).body["capacity"] == 9
     shown = await alice.call("GET", f"/slots/{slot}")
     assert (shown.body["capacity"], shown.response.headers["ETag"]) == (9, f'"{shown.body["version"]}"')
+
+
+async def test_what_must_be_there_or_must_not(alice: Client) -> None:
+    """`If-Match: *` creates nothing, `If-None-Match: *` replaces nothing (RFC 9110, 13.1), each 412; both at once are 400.
+
+    Seen to fail with `*` that asks for nothing, with If-None-Match unread, and with only the first of two lines read.
+    """
+    slot = fresh("must")
+    path = f"/slots/{slot}"
+
+    async def put(capacity: int, *conditions: tuple[str, str]) -> Reply:
+        headers = [("Authorization", f"Bearer {ADMIN_KEY}"), ("Prefer", "wait=30"), *conditions]
+        return await alice.call("PUT", path, json={"capacity": capacity}, headers=CIMultiDict(headers))
+
+    any_there, none_there = ("If-Match", "*"), ("If-None-Match", "*")
+    for condition in (any_there, ("If-Match", '"3"')):
+        assert "there is no" in problem(await put(1, condition), 412, "version_mismatch")["detail"]
+    problem(await alice.call("GET", path), 404, "not_found")
+    assert (await put(2, none_there)).status == 201
+    assert "not to exist" in problem(await put(3, none_there), 412, "version_mismatch")["detail"]
+    for bad in ([any_there, none_there], [("If-Match", '"1"'), ("If-Match", '"2"')], [("If-None-Match", '"1"')]):
+        problem(await put(4, *bad), 400, "malformed_header")
+    assert (await alice.call("GET", path)).body["capacity"] == 2
+    assert (await put(5, any_there)).body["capacity"] == 5
+
+
+@pytest.mark.usefixtures("nothing_published")
+async def test_settings_that_contradict_each_other(alice: Client) -> None:
+    """422 with the field that another one contradicts; seen to fail with fields that are looked at one by one only."""
+    headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
+    noon = "2026-01-01T12:00:00Z"
+    bad = {"capacity": 1, "hold_seconds": 100, "max_hold_seconds": 10, "opens_at": noon, "closes_at": noon}
+    reply = await alice.call("PUT", f"/slots/{fresh()}", json=bad, headers=headers)
+    body = problem(reply, 422, "invalid_request")
+    assert {fault["pointer"] for fault in body["errors"]} == {"/hold_seconds", "/closes_at"}
+
+
+async def test_not_open_yet_says_when_to_come(alice: Client) -> None:
+    """In Retry-After, as a date, and in the problem, polled too; closed and sold out cannot tell. Seen to fail without it."""
+    slot = fresh("opens")
+    assert (await alice.define(slot, 1, opens_at="2099-01-01T00:00:00.25Z")).status == 201
+    for refused in (await alice.hold(slot, "early"), await alice.hold(slot, "early")):
+        assert problem(refused, 409, "not_open_yet")["retry_at"] == "2099-01-01T00:00:00.250000Z"
+        assert refused.response.headers["Retry-After"] == "Thu, 01 Jan 2099 00:00:01 GMT"
+        polled = await alice.call("GET", refused.body["instance"])
+        assert polled.body["error"] == refused.body
+    await alice.define(slot, 1, open=False)
+    closed = await alice.hold(slot)
+    assert "retry_at" not in problem(closed, 409, "closed")
+    assert "Retry-After" not in closed.response.headers
 
 
 @pytest.mark.usefixtures("nothing_published")

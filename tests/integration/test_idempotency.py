@@ -25,6 +25,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 REPLAYED = "Idempotent-Replayed"
 RACES = 20
 CROWD = 100
+SLEEP_SECONDS_MAX = 2.5  # a worker that sleeps for longer loses its partitions
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -63,6 +64,19 @@ async def test_e23_repeat_after_success(alice: Client, second_url: str, running:
     assert await units_out(alice, slot) == 2
     other = await alice.hold(slot, quantity=2)
     assert (other.status, is_replay(other), await units_out(alice, slot)) == (201, False, 4)
+
+
+async def test_e23_a_repeat_while_no_worker_works(alice: Client, running: Installation) -> None:
+    """What is decided is answered without a worker to tell it again, long before the wait of the client is over.
+
+    Seen to fail (no answer while the worker sleeps) without the first look in `Submitter.outcome`.
+    """
+    slot, key = fresh("e23w"), str(uuid.uuid4())
+    await alice.define(slot, 5)
+    first = await alice.hold(slot, key)
+    async with sleeping(running.processes[0]):
+        repeat = await asyncio.wait_for(alice.hold(slot, key, wait=20), SLEEP_SECONDS_MAX)
+    assert (repeat.status, is_replay(repeat), repeat.body) == (201, True, first.body)
 
 
 async def test_e23_absent_fields_are_their_defaults(alice: Client) -> None:
@@ -212,6 +226,25 @@ async def records_of(running: Installation, key: str, count: int) -> bool:
     alone = sum(headers_of(record).get("ce_id") == key for record in records)
     together = sum((record.value or b"").count(f'"id":"{key}"'.encode()) for record in records)
     return alone + together >= count
+
+
+async def test_r8_a_lost_201(alice: Client, second_url: str, running: Installation) -> None:
+    """The client goes away before its answer; the retry through another gateway has a token that works for anybody.
+
+    Seen to fail on a token that is made from anything else than the request's id.
+    """
+    slot, key = fresh("r8"), str(uuid.uuid4())
+    await alice.define(slot, 5)
+    lost = asyncio.create_task(alice.hold(slot, key))
+    await eventually(lambda: records_of(running, key, 1), what="the command is in the log")
+    lost.cancel()
+    async with running.client(url=second_url) as elsewhere, running.client(BOB_KEY) as bob:
+        retried = await elsewhere.hold(slot, key)
+        assert retried.status == 201
+        headers = {"Hold-Token": retried.body["hold_token"], "Prefer": "wait=30"}
+        confirmed = await bob.call("POST", f"/holds/{retried.body['id']}/confirm", headers=headers)
+    assert (confirmed.status, confirmed.body["status"]) == (200, "confirmed")
+    assert await units_out(alice, slot) == 0
 
 
 async def test_retry_joins_the_undecided_original(alice: Client, second_url: str, running: Installation) -> None:

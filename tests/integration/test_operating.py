@@ -29,13 +29,43 @@ async def test_the_pages_load_nothing_and_lead_on(alice: Client) -> None:
     for text in (start, problems):
         assert re.findall(r"(?:src|href)=['\"]?(?:https?:)?//", text) == []
     links = set(re.findall(r"href=([^ >]+)", start)) - {"/slots/availability", "/api/products"}
-    assert {"/problems", "/healthz", "/readyz", "/version", "/metrics"} == links
+    assert {"/docs", "/openapi.json", "/problems", "/healthz", "/readyz", "/version", "/metrics"} == links
     for link in links:
         assert await page(alice, link)
     for kind in KINDS.values():
         assert f"/problems/{kind.type}>" in problems
         assert kind.type in await page(alice, f"/problems/{kind.type}")
     problem(await alice.call("GET", "/problems/none"), 404, "unknown_path")
+
+
+async def test_the_policy_of_keys_is_at_the_types_of_its_problems(alice: Client, running: Installation) -> None:
+    """With the settings of this gateway; seen to fail with the type's page as it was, which told of no policy."""
+    url = await running.start_gateway(until="healthz", FIRMHOLD_REQUEST_RETENTION_DAYS="29", FIRMHOLD_KEY_FORMAT="uuid")
+    async with running.client(url=url) as client:
+        for name in ("idempotency_key_missing", "idempotency_key_malformed", "idempotency_key_reused"):
+            text = await page(client, f"/problems/{name}")
+            for said in (
+                "belongs to the account",
+                "kept for at least 29 days",
+                "must be a UUID",
+                "joins it",
+                "still free",
+            ):
+                assert said in text, (name, said)
+        assert "29 days" not in await page(client, "/problems/sold_out")
+
+
+async def test_the_api_tells_of_itself(alice: Client, running: Installation) -> None:
+    """A document for programs, under this gateway's address, and a page that loads nothing and names every call."""
+    described = (await alice.call("GET", "/openapi.json")).body
+    assert described["servers"] == [{"url": running.gateway_url}]
+    text = await page(alice, "/docs")
+    assert re.findall(r"(?:src|href)=['\"]?(?:https?:)?//", text) == []
+    for path, methods in described["paths"].items():
+        for method in methods:
+            assert f"<code>{method.upper()} {path}</code>" in text
+    for link in set(re.findall(r"href=([^ >]+)", text)):
+        assert await page(alice, link)
 
 
 async def test_version(alice: Client) -> None:
@@ -75,35 +105,69 @@ async def test_metrics_tell_what_happened(alice: Client, running: Installation) 
     async with running.client(url=f"http://127.0.0.1:{port[1]}") as client:
         text = await page(client, "/metrics")
     told = values(text)
-    assert told['firmhold_commands_total{outcome="hold.placed"}'] >= 1
-    assert told['firmhold_commands_total{outcome="sold_out"}'] >= 1
-    assert told["firmhold_batches_total"] >= 1
+    assert told['firmhold_commands_total{kind="slot",outcome="hold.placed"}'] >= 1
+    assert told['firmhold_commands_total{kind="slot",outcome="sold_out"}'] >= 1
+    assert told["firmhold_batch_commands_count"] >= 1
 
 
 async def test_define_many(alice: Client, running: Installation, tmp_path: Path) -> None:
-    """All good lines are defined, each faulty one is told with its number, a repeat changes nothing."""
+    """All good lines are defined, each faulty one is told with its number; a run that goes on gives nothing twice."""
     name = uuid.uuid4().hex[:8]
     good = [f'{{"id": "{name}-{number}", "capacity": {number}}}' for number in range(1, 41)]
     file = tmp_path / "slots.ndjson"
     file.write_text("\n".join([*good, '{"id": "x", "capacity": -1}', '{"id": "y"']))
-    first, again = [await define(running, str(file)) for _ in range(2)]
+    first = await define(running, str(file))
+    assert "40 defined, 2 failed" in first.stderr
+    resume = re.search(r"--run (\w+)", first.stdout)
+    assert resume is not None
+    again = await define(running, str(file), "--run", resume[1])
+    assert "0 defined, 40 defined before in this run, 2 failed" in again.stderr
     for done in (first, again):
         assert done.returncode == 1
-        assert "40 defined, 2 failed" in done.stderr
         assert re.search(r"line 41: slot x: /capacity: .*422", done.stderr), done.stderr
         assert "line 42: this is no JSON" in done.stderr
-    assert first.stdout.count("defined") == again.stdout.count("by an earlier run") == 40
+    assert first.stdout.count(": defined\n") == again.stdout.count(": defined before in this run") == 40
     shown = (await alice.call("GET", f"/slots/{name}-40")).body
     assert (shown["capacity"], shown["version"]) == (40, 1)
-    csv = await define(running, "-", f"id,capacity,title\n{name}-1,7,A room\n")
-    assert (csv.returncode, csv.stdout) == (0, f"slot {name}-1: defined\n1 defined, 0 failed\n")
+    csv = await define(running, "-", text=f"id,capacity,title\n{name}-1,7,A room\n")
+    assert csv.returncode == 0
+    assert csv.stdout.endswith(f"slot {name}-1: defined\n1 defined, 0 failed\n")
     assert (await alice.call("GET", f"/slots/{name}-1")).body["title"] == "A room"
 
 
-async def define(running: Installation, file: str, text: str = "") -> "subprocess.CompletedProcess[str]":
+async def test_define_products(alice: Client, running: Installation) -> None:
+    """From NDJSON and CSV, where a name of digits stays a text; what a product lacks is told with its line."""
+    name = uuid.uuid4().hex[:8]
+    lines = (
+        f'{{"kind": "product", "id": "{name}-1", "stock": 5, "price": 12900, "currency": "EUR", "name": "Runner"}}',
+        f'{{"kind": "product", "id": "{name}-2", "stock": 5, "currency": "EUR"}}',
+    )
+    done = await define(running, "-", text="\n".join(lines))
+    assert done.returncode == 1
+    assert f"product {name}-1: defined" in done.stdout
+    assert re.search(rf"line 2: product {name}-2: /price: .*422", done.stderr), done.stderr
+    csv = await define(running, "-", text=f"kind,id,stock,price,currency,name\nproduct,{name}-3,7,500,EUR,501\n")
+    assert csv.returncode == 0, csv.stderr
+    shown = (await alice.call("GET", "/api/products", params={"ids": f"{name}-1,{name}-2,{name}-3"})).body
+    assert [(one["name"], one["price"], one["stock"]) for one in shown] == [("Runner", 12900, 5), ("501", 500, 7)]
+
+
+async def test_define_again_restores_what_the_file_says(alice: Client, running: Installation, tmp_path: Path) -> None:
+    """Each run is one of its own; seen to fail with a run that every call of the command was part of."""
+    slot = fresh("again")
+    file = tmp_path / "slots.csv"
+    file.write_text(f"id,capacity\n{slot},5\n")
+    for changed in (9, 11):
+        done = await define(running, str(file))
+        assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "1 defined, 0 failed")
+        assert (await alice.call("GET", f"/slots/{slot}")).body["capacity"] == 5
+        assert (await alice.define(slot, changed)).status == 200
+
+
+async def define(running: Installation, file: str, *options: str, text: str = "") -> "subprocess.CompletedProcess[str]":
     """Run `firmhold define`."""
     environment = {**running.environment, "FIRMHOLD_URL": running.gateway_url}
-    command = [sys.executable, "-m", "firmhold.cli", "define", file]
+    command = [sys.executable, "-m", "firmhold.cli", "define", file, *options]
     return await asyncio.to_thread(
         subprocess.run, command, env=environment, input=text, capture_output=True, text=True, check=False, timeout=60
     )

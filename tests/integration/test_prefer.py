@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 import pytest_asyncio
 
-from tests.installation import Client, Installation, Reply
+from tests.installation import Client, Installation, Reply, eventually
 from tests.integration.expectations import fresh, sleeping
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -109,3 +109,29 @@ async def test_the_wait_ends_in_202(alice: Client, slot: str, running: Installat
         assert all(seconds >= wanted for (_, seconds), wanted in zip(found, (1, 1, 2, 2), strict=True))
     polls = await asyncio.gather(*(alice.call("GET", f"{location}?wait=30") for location, _ in found))
     assert {poll.body["status"] for poll in polls} == {"succeeded"}
+
+
+async def test_who_could_not_be_let_wait_is_not_told_that_he_was(
+    alice: Client, slot: str, running: Installation
+) -> None:
+    """With room for one who waits, the second has 202 at once and no `wait` in Preference-Applied.
+
+    Seen to fail with the preference that was asked for told as applied.
+    """
+    url = await running.start_gateway(FIRMHOLD_WAITERS_MAX="1")
+    async with running.client(url=url) as client, sleeping(running.processes[0]):
+        first = asyncio.ensure_future(hold(client, slot, "wait=2"))
+        await eventually(lambda: waiting(client), what="the first one waits")
+        second = await hold(client, slot, "respond-async, wait=30")
+        accepted(second)
+        assert second.response.headers["Preference-Applied"] == "respond-async"
+        third = await hold(client, slot, "wait=30")
+        accepted(third)
+        assert "Preference-Applied" not in third.response.headers
+        accepted(await first)
+
+
+async def waiting(client: Client) -> bool:
+    """Tell whether somebody waits at this gateway."""
+    async with client.session.get("/metrics") as response:
+        return "firmhold_waiters 1.0" in await response.text()

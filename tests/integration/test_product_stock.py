@@ -79,7 +79,7 @@ async def test_the_list_has_each_product(alice: Client) -> None:
 
 
 async def test_the_first_read_hits_postgres_and_the_next_do_not(alice: Client, second: Client, door: Door) -> None:
-    """Alone, by name, by page. Seen to fail on a gateway that caches slots only."""
+    """Alone, by name, by page. Seen to fail on a product that is read from Postgres."""
     product = await on_sale(alice)
     await alice.call("GET", "/api/products")
     before = door.queries

@@ -258,7 +258,8 @@ async def follows_events(client: Client) -> bool:
 async def test_silent_kafka_is_503(alice: Client, slot: str, running: Installation) -> None:
     """A write is 503 "unknown", with the request id and the key to retry with; a poll of the undecided 503 as well.
 
-    What is decided is told from Postgres. Fails if publishing, or reading offsets, waits without a bound.
+    What is decided is told from Postgres. Fails if publishing, or reading offsets, waits without a bound; seen to fail with
+    a poll that does not wait (`wait=0`) and was told `queued` whatever it asked for.
     """
     decided = await alice.hold(slot)
     async with silence() as silent:
@@ -270,6 +271,9 @@ async def test_silent_kafka_is_503(alice: Client, slot: str, running: Installati
             body = problem(await client.hold(slot, key), 503, "outcome_unknown")
             assert body["retry"] == "same_key"
             assert problem(await poll(client, body["request_id"], 1), 503, "unavailable")["retry"] == "same_key"
+            started = time.monotonic()
+            problem(await poll(client, body["request_id"], 0), 503, "unavailable")
+            assert time.monotonic() - started < 10
             polled = await poll(client, decided.body["links"]["request"].rpartition("/")[2])
             assert polled.body["result"] == decided.body
             assert (await client.call("GET", "/readyz")).status == 503

@@ -233,8 +233,8 @@ async def test_e68_wrong_partition(running: Installation, slot: str) -> None:
 async def test_r6_what_strangers_may_not(running: Installation, alice: Client, slot: str) -> None:
     """Commands and sources beyond a stranger's authority are refused and claim nothing: the victim's id is still free.
 
-    Seen to fail on authority that is not asked, or not of a gateway's source, and on an answer that bears the request id that
-    the record claims.
+    Seen to fail on authority that is not asked, or not of a gateway's source, or not for a buyer, and on an answer that bears the
+    request id that the record claims.
     """
     key = str(uuid.uuid4())
     forger = signatures.SigningKey("gateway", b"guessed", frozenset(signatures.Scope), "gateway/")
@@ -247,12 +247,13 @@ async def test_r6_what_strangers_may_not(running: Installation, alice: Client, s
             upstream.record(hold, source="gateway/alice", command_id=key),
             upstream.record(hold, source="gateway/alice", command_id=key, signing_key=forger),
             upstream.record(hold, source="worker/1", command_id=key),
+            upstream.record(Hold(resource_id=slot, buyer="victim"), command_id=key),
             raw(running, slot, b"{}", headers(key, ce_type="RecordPayment")),
             raw(running, slot, b'{"resource_id": "%s"}' % slot.encode(), headers(key, ce_type="Expire")),
             raw(running, slot, b"{}", headers(key, ce_type="CancelOrder")),
             raw(running, slot, b"[]", headers(key, ce_type=commands.BATCH)),
         )
-    events = await caused_by(running, key, count=9)
+    events = await caused_by(running, key, count=10)
     assert {json.loads(event.value)["reason"] for event in events} == {"forbidden"}
     assert not any("ce_correlationid" in headers_of(event) for event in events)
     reply = await alice.hold(slot, key)

@@ -161,6 +161,7 @@ def test_another_shell_is_told_what_our_processes_are_told(tmp_path: Path) -> No
     told = {name: value for name, value in stack._environment().items() if name.startswith("FIRMHOLD_")}
     assert pairs == {name: value for name, value in told.items() if name not in own}
     assert {"FIRMHOLD_PARTITIONS", "FIRMHOLD_REPLICATION", "FIRMHOLD_SECRET", "FIRMHOLD_ADMIN_KEY"} <= pairs.keys()
+    assert {"FIRMHOLD_WEBHOOK_SECRET", "FIRMHOLD_STRIPE_SECRET", "FIRMHOLD_DEMO_PROVIDER"} <= pairs.keys()
     assert places.environment_file.stat().st_mode & 0o077 == 0
 
 

@@ -66,8 +66,8 @@ async def test_a_missing_secret_is_not_a_silent_server(running: Installation) ->
 async def test_faulty_keys_are_told_by_their_number(running: Installation) -> None:
     """Before a gateway or a worker ends because of them."""
     keys = SecretStr("topsecret")
-    found = await complaints(settings_of(running, api_keys=keys, signing_keys=keys))
-    assert found.keys() == {"Secret", "Callers"}
+    found = await complaints(settings_of(running, api_keys=keys, signing_keys=keys, webhook_secret=keys))
+    assert found.keys() == {"Secret", "Callers", "Webhooks"}
     assert "topsecret" not in str(found)
 
 

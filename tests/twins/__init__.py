@@ -1,1 +1,1 @@
-"""Servers in memory, held to the same contract suites as the real ones (tests/contract)."""
+"""Twins of the servers, in memory. `tests/contract` holds each to the suite that its original passes."""

@@ -232,6 +232,9 @@ def numbers_of(data: EventData) -> Iterator[tuple[str, str]]:
             yield "claimed", str(sum(hold.units.values()))
             yield "quantity", str(hold.quantity)
             yield "status", hold.status.value
+        case ResourceDefined(settings=settings):
+            yield "hold_seconds", str(settings.hold_seconds)
+            yield "max_hold_seconds", str(settings.max_hold_seconds)
         case OrderChanged(order=order):
             yield "due", str(round((order.payment_due_at - data.decided_at).total_seconds()))
             yield "status", order.status.value

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.cases.collecting import ROOT, collected
-from tests.cases.table import Shown, gaps, listed, page, shown_by
+from tests.cases.table import SPECIFIED, Shown, gaps, listed, page, shown_by, specified
 
 SPECIFICATION = ROOT.parent / "shared" / "edge-cases.md"
 REAL, PURE = ["running", "servers"], ["tmp_path"]
@@ -29,11 +29,21 @@ def test_the_page_is_the_table(tests: list[Shown]) -> None:
 
 
 def test_the_list_is_that_of_the_specification() -> None:
-    """Where its file lies beside the checkout, as it does where the list is changed; a clone has the list only."""
-    names = [case.id for case in listed()]
-    assert len(names) == len(set(names))
-    text = SPECIFICATION.read_text() if SPECIFICATION.exists() else "".join(f"- **{name}** …\n" for name in names)
-    assert re.findall(r"^- \*\*([ER]-\d+)\*\*", text, re.MULTILINE) == names
+    """Whose numbers are committed apart, so that a clone misses a case that somebody takes out of the table.
+
+    Seen to fail on a case left out of cases.toml, with no specification beside the checkout.
+    """
+    assert [case.id for case in listed()] == specified()
+
+
+def test_the_numbers_are_those_of_the_specification() -> None:
+    """Each once and with a name; compared with the specification where that lies beside the checkout."""
+    lines = SPECIFIED.read_text().splitlines()
+    assert all(re.fullmatch(r"[ER]-[1-9]\d* \S.*|#.*|", line) for line in lines)
+    names = specified()
+    assert len(names) == len(set(names)) > 70
+    if SPECIFICATION.exists():
+        assert re.findall(r"^- \*\*([ER]-\d+)\*\*", SPECIFICATION.read_text(), re.MULTILINE) == names
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,13 @@
 """What the core says beside its decision: the client's own reference, and a word for what became of a command."""
 
 import json
+from datetime import UTC, datetime
+
+import msgspec
 
 from tests.unit.builders import arrived, at
 from tests.unit.ledger import RETENTION, Ledger
+from topics import events
 from topics.commands import Cancel, Command, DefineResource, Hold
 from workers.core.batch import BatchDecision
 
@@ -45,3 +49,26 @@ def test_a_word_for_what_became_of_a_command() -> None:
     assert ledger.fail(arrived(HOLD, claim="f", appended_at=at(9)), at(9)).outcomes[0].label() == "internal_error"
     old = ledger.apply([arrived(HOLD, claim="old")], at(RETENTION.total_seconds()))
     assert [outcome.label() for outcome in old.outcomes] == ["too_old"]
+
+
+def test_a_refund_names_the_request_that_it_is_stored_with() -> None:
+    """Its id derives from the payment, and it may be sent with a request that waited for the step which required it.
+
+    Fails if the header has the request that it is sent with.
+    """
+    refund = events.Stored(
+        type=events.REFUND_REQUIRED,
+        id="refund_product~shoe~aa",
+        answers=False,
+        version=1,
+        time=datetime(2026, 1, 1, tzinfo=UTC),
+        record="0/1",
+        data=msgspec.Raw(b"{}"),
+        request_id="req_of_the_step",
+    )
+    headers = {name: text.decode() for name, text in events.headers_of(refund, "shoe", "req_other", "c", None)}
+    assert events.request_id_of(headers) == "req_of_the_step"
+    plain = msgspec.structs.replace(refund, id="req_other/0", request_id=msgspec.UNSET)
+    assert b"request_id" not in msgspec.json.encode(plain)
+    headers = {name: text.decode() for name, text in events.headers_of(plain, "shoe", "req_other", "c", None)}
+    assert ("ce_requestid" in headers, events.request_id_of(headers)) == (False, "req_other")

@@ -1,9 +1,12 @@
 """What `firmhold define` reads: NDJSON and CSV, each fault with its line."""
 
+import json
+
 import pytest
 
 from firmhold.define import Line, Result, lines_of
 
+OF_ANOTHER_PATH = ("t1?x=1", "t1#frag", "a/../t1", "..", "a b", "t1\n", "t%31", "é", "a" * 65)
 SLOT = Line(1, "slot", "a", {"capacity": 3, "open": True, "title": "12"})
 
 
@@ -28,6 +31,7 @@ def _of(line: Line) -> tuple[str, str, dict[str, object]]:
         ('{"capacity": 1}', 1, "id is missing"),
         ('{"id": ""}', 1, "id is missing"),
         ('{"id": true}', 1, "id is missing"),
+        *((json.dumps({"id": name, "capacity": 79}), 1, "id has 1 to 64") for name in OF_ANOTHER_PATH),
         ('{"id": "a", "kind": "seat"}', 1, "kind is one of slot"),
         ('{"id": "a"}\n{"id": "b"}\n{"id": "a", "capacity": 2}', 3, "on line 1 already"),
         ("id,capacity\na,1,2\n", 2, "more or fewer cells"),
@@ -35,7 +39,7 @@ def _of(line: Line) -> tuple[str, str, dict[str, object]]:
     ],
 )
 def test_a_faulty_line_is_told_with_its_number(text: str, number: int, words: str) -> None:
-    """And the others are read all the same."""
+    """And the others are read all the same; seen to fail with an id in which a query or another path was taken for one."""
     (fault,) = [line for line in lines_of(text) if isinstance(line, Result)]
     assert fault.number == number
     assert words in (fault.fault or "")

@@ -26,11 +26,12 @@ from topics.commands import BATCH, DefineResource, Hold, fingerprint
 from topics.dead_letters import Reason
 from topics.identifiers import request_id
 from topics.partitions import partition_of
-from topics.signatures import HEADER, KeyRing, SigningKey
+from topics.signatures import HEADER, KeyRing, Scope, SigningKey
 from workers.reading import FORWARDED_HEADER, RECORD_BYTES_MAX, Forwarded, Incoming, Item, Ordered, Reader, Rejected
 
 READER = Reader(KeyRing([GATEWAY, WORKER, PARTNER]), PARTITIONS)
 HOLD = Hold(resource_id="room-1")
+HOLD_FOR_ANN = Hold(resource_id="room-1", buyer="ann")
 HOME = partition_of(b"room-1", PARTITIONS)
 
 
@@ -138,6 +139,10 @@ DEAD: dict[str, tuple[Incoming, Reason]] = {
         signed_record(envelope_of(DefineResource(resource_id="room-1"))),
         Reason.INVALID_COMMAND,
     ),
+    "settings that contradict each other": (
+        signed_record(envelope_of(msgspec.structs.replace(define(), hold_seconds=11, max_hold_seconds=10))),
+        Reason.INVALID_COMMAND,
+    ),
     "a kind that is not served": (replace(plain(), kind="tram"), Reason.UNKNOWN_TYPE),
 }
 
@@ -154,7 +159,11 @@ def test_e66_e68_what_becomes_a_dead_letter(what: str) -> None:
 
 def test_every_reason_of_the_reader_is_tried() -> None:
     """The two others are the core's and the shell's."""
-    assert {reason for _, reason in DEAD.values()} == set(Reason) - {Reason.TOO_OLD, Reason.INTERNAL_ERROR}
+    assert {reason for _, reason in DEAD.values()} == set(Reason) - {
+        Reason.TOO_OLD,
+        Reason.INTERNAL_ERROR,
+        Reason.UNUSABLE_WEBHOOK,
+    }
 
 
 def test_a_largest_event_is_taken() -> None:
@@ -203,6 +212,8 @@ def payment(source: str) -> Envelope:
 FORBIDDEN: dict[str, Incoming] = {
     "an unsigned payment": signed_record(payment("shop/7"), None),
     "an unsigned definition": signed_record(envelope_of(define(), source="shop/7"), None),
+    "an unsigned hold for a buyer": signed_record(envelope_of(HOLD_FOR_ANN, source="shop/7"), None),
+    "a hold for a buyer by one who may hold": signed_record(envelope_of(HOLD_FOR_ANN, source="partner/1"), PARTNER),
     "an unsigned hold as a gateway": signed_record(envelope_of(HOLD, source="gateway/alice"), None),
     "an unsigned hold as a worker": signed_record(envelope_of(HOLD, source="worker/1"), None),
     "a definition by one who may hold": signed_record(envelope_of(define(), source="partner/1"), PARTNER),
@@ -224,6 +235,19 @@ def test_r6_what_is_forbidden(what: str) -> None:
     assert isinstance(item, Rejected)
     assert item.claim_id == "claim-1"
     assert isinstance(read(signed_record(envelope_of(HOLD))), Ordered)
+
+
+def test_who_is_trusted_names_the_buyer() -> None:
+    """A gateway is, as it asked its caller's key for that scope; and so is a producer whose signing key has it.
+
+    Seen to fail on `may_name_buyers` for keys of ours only.
+    """
+    trusted = replace(PARTNER, scopes=PARTNER.scopes | {Scope.TRUSTED})
+    reader = Reader(KeyRing([GATEWAY, trusted]), PARTITIONS)
+    for source, signer in (("gateway/alice", GATEWAY), ("partner/1", trusted)):
+        (item,) = reader.read(signed_record(envelope_of(HOLD_FOR_ANN, source=source), signer))
+        assert isinstance(item, Ordered)
+        assert item.arrived.command == HOLD_FOR_ANN
 
 
 def test_what_cannot_be_decoded_comes_before_what_is_forbidden() -> None:

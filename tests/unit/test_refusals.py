@@ -66,7 +66,9 @@ def test_a_refusal_says_what_it_is(reason: str) -> None:
     assert refusal.title[0].isupper()
     assert refusal.title[-1] != "."
     assert refusal.stored == (reason != "forbidden")
-    assert (refusal.retry is Retry.NEVER) == (reason in {"forbidden", "internal_error"})
+    hopeless = {"forbidden", "internal_error", "hold_refused", "needs_order"}
+    hopeless |= {"hold_confirmed", "hold_used", "hold_cancelled", "hold_expired"}
+    assert (refusal.retry is Retry.NEVER) == (reason in hopeless)
 
 
 EVERY = ("idempotency_key_reused", "command_expired", "not_found")

@@ -59,6 +59,16 @@ SCENARIOS = {
         define room capacity=4                           -> defined oversubscribed_by=0 remaining=1
         hold k2 room                                     -> held remaining=0
     """,
+    "a definition may ask for what is there: a version, any at all, or nothing": """
+        define room capacity=1 if_exists=true            -> version_mismatch version=0
+        define room capacity=1 if_version=1              -> version_mismatch version=0
+        define room capacity=1 if_version=0 if_exists=true -> version_mismatch version=0
+        define room capacity=1 if_version=0              -> defined version=1
+        define room capacity=2 if_version=0              -> version_mismatch version=1
+        define room capacity=2 if_exists=true            -> defined version=2
+        define room capacity=3 if_version=1              -> version_mismatch version=2
+        define room capacity=3 if_version=2 if_exists=true -> defined version=3
+    """,
     "a closed slot takes no holds, and keeps those it has": """
         define room capacity=2                           -> defined
         hold k1 room                                     -> held
@@ -131,6 +141,13 @@ SCENARIOS = {
         hold k6 room buyer=bob                           -> held
         hold k7 room buyer=ann                           -> holds_per_buyer_exceeded
         end
+    """,
+    "with claim_at=confirm a hold placed while it was open may be confirmed after it closed": """
+        define room capacity=1 claim_at=confirm          -> defined
+        hold k1 room                                     -> held held=0 remaining=1
+        define room capacity=1 claim_at=confirm open=false -> defined
+        hold k2 room                                     -> closed
+        confirm room k1                                  -> confirmed taken=1 remaining=0
     """,
     "with claim_at=confirm a hold takes nothing": """
         define room capacity=1 claim_at=confirm          -> defined

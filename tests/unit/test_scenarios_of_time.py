@@ -27,6 +27,12 @@ SCENARIOS = {
         define room capacity=9 max_hold_seconds=100      -> defined
         hold k3 room                                     -> held until=100 latest=100
     """,
+    "a lifetime and the longest, where one of them is not said, bend the other's default": """
+        define room capacity=9 max_hold_seconds=100      -> defined hold_seconds=100 max_hold_seconds=100
+        define room capacity=9 hold_seconds=3600         -> defined hold_seconds=3600 max_hold_seconds=3600
+        define room capacity=9 hold_seconds=100          -> defined hold_seconds=100 max_hold_seconds=1800
+        define room capacity=9 max_hold_seconds=400      -> defined hold_seconds=300 max_hold_seconds=400
+    """,
     "e12 the units of an expired, unswept hold are free for the next command": """
         define room capacity=1                           -> defined
         hold k1 room                                     -> held

@@ -3,7 +3,7 @@
 Pure: it is given what is stored of these claims and resources, and returns what is to be written and told.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -72,8 +72,17 @@ class Outcome:
         """Name what became of it in a word: the event that answered it, or the reason of the refusal."""
         if self.events is None:
             return "too_old"
-        answer = next((event.type for event in self.events if event.answers), "unanswered")
-        return self.reason or answer
+        return self.reason or next((event.type for event in self.events if event.answers), "unanswered")
+
+    def payment_effects(self) -> Iterator[str]:
+        """Yield what it came to for each payment that it tells of; `orphaned` for one whose order did not come in time."""
+        for event in self.events or ():
+            if event.type == events.PAYMENT_ORPHANED:
+                yield "orphaned"
+            elif event.type == events.PAYMENT_RECORDED:
+                recorded = events.decode_data(event.type, bytes(event.data))
+                if isinstance(recorded, events.PaymentRecorded) and recorded.effect is not None:
+                    yield recorded.effect.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +246,7 @@ def _stored(arrived: Arrived, decision: Decision, decided_at: datetime) -> tuple
             time=decided_at,
             record=f"{arrived.partition}/{arrived.offset}",
             data=msgspec.Raw(events.encode_data(fact.data)),
+            request_id=msgspec.UNSET if fact.id is None else arrived.request_id,
         )
         for place, fact in enumerate(decision.facts)
     )

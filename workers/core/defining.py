@@ -14,8 +14,9 @@ from workers.core.telling import No
 
 def define(draft: Draft, kind: Kind, command: commands.DefineResource) -> No | None:
     """Define the resource of the draft; what is left out returns to the default of its kind."""
-    if command.if_version is not None and command.if_version != draft.version():
-        return No("version_mismatch", f"version {command.if_version} was asked for, it is at {draft.version()}")
+    mismatch = _mismatch(draft, command)
+    if mismatch is not None:
+        return No("version_mismatch", mismatch)
     settings = _settings(kind, command)
     created = draft.resource is None
     if draft.resource is None:
@@ -38,12 +39,25 @@ def define(draft: Draft, kind: Kind, command: commands.DefineResource) -> No | N
     return None
 
 
+def _mismatch(draft: Draft, command: commands.DefineResource) -> str | None:
+    """Say why the definition is not for what is there now, None if it is."""
+    if draft.resource is None:
+        asked = command.if_exists or command.if_version
+        return f"there is no {command.resource_id} yet, and it was to be replaced" if asked else None
+    version = draft.version()
+    if command.if_version is None or command.if_version == version:
+        return None
+    wanted = f"to be at version {command.if_version}" if command.if_version else "not to exist yet"
+    return f"it was {wanted}, it is at version {version}"
+
+
 def _settings(kind: Kind, command: commands.DefineResource) -> Settings:
-    """Fill in the defaults of the kind; a lifetime longer than the longest stretches that."""
-    hold_seconds = command.hold_seconds or kind.hold_seconds
+    """Fill in the defaults of the kind. Of lifetime and longest, one that is set bends the default of the other."""
+    longest_seconds = command.max_hold_seconds
+    hold_seconds = command.hold_seconds or min(kind.hold_seconds, longest_seconds or kind.hold_seconds)
     return Settings(
         hold_seconds=hold_seconds,
-        max_hold_seconds=command.max_hold_seconds or max(hold_seconds, kind.max_hold_seconds),
+        max_hold_seconds=longest_seconds or max(hold_seconds, kind.max_hold_seconds),
         claim_at=command.claim_at,
         open=command.open,
         opens_at=command.opens_at,

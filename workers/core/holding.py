@@ -11,7 +11,7 @@ from workers.core.kinds import Kind
 from workers.core.lifecycle import NEXT, REFUSAL_OF_STATUS, Happening
 from workers.core.state import Draft
 from workers.core.telling import Ask, No, tell_of, tell_unchanged
-from workers.core.units import give_back, make_firm, take
+from workers.core.units import give_back, make_firm, take, told
 
 
 def expire(draft: Draft, hold: Hold) -> None:
@@ -163,7 +163,7 @@ def find(
     if made_firm_by_orders:
         return No("needs_order", "place an order with the hold: it becomes firm when the order is paid")
     if happening not in NEXT[hold.status]:
-        return No(REFUSAL_OF_STATUS[hold.status], f"the hold is {hold.status.value}", hold.order_id)
+        return No(REFUSAL_OF_STATUS[hold.status], f"the hold is {hold.status.value}", order_id=hold.order_id)
     return hold
 
 
@@ -204,7 +204,7 @@ def _not_now(draft: Draft, settings: Settings) -> No | None:
     if settings.closes_at is not None and settings.closes_at <= draft.arrived_at:
         return No("closed", f"the resource closed at {settings.closes_at.isoformat()}")
     if settings.opens_at is not None and draft.arrived_at < settings.opens_at:
-        return No("not_open_yet", f"the resource opens at {settings.opens_at.isoformat()}")
+        return No("not_open_yet", f"the resource opens at {settings.opens_at.isoformat()}", retry_at=settings.opens_at)
     return None
 
 
@@ -215,11 +215,11 @@ def _too_many_units(settings: Settings, units: int, unit_price: int | None) -> N
         most = min(commands.AMOUNT_MAX // unit_price, commands.MAX_UNITS if most is None else most)
     if most is None or units <= most:
         return None
-    return No("units_per_hold_exceeded", f"{units} units were asked for, one hold may have {most}")
+    return No("units_per_hold_exceeded", f"{told(units)} asked for, one hold may have {most}")
 
 
 def _too_many_holds(draft: Draft, settings: Settings, command: commands.Hold) -> No | None:
     most = settings.holds_per_buyer
     if most is None or command.buyer is None or draft.live_holds_of(command.buyer) < most:
         return None
-    return No("holds_per_buyer_exceeded", f"the buyer has {most} live holds, and may not have more")
+    return No("holds_per_buyer_exceeded", f"the buyer has as many live holds as one may have: {most}")

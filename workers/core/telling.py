@@ -29,10 +29,14 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class No:
-    """A refusal: its reason (of the catalogue), the detail of this occurrence, and the order that stands in the way."""
+    """A refusal: its reason (of the catalogue) and the detail of this occurrence.
+
+    `retry_at` is from when on another try is worth it, `order_id` the order that stands in the way.
+    """
 
     reason: str
     detail: str
+    retry_at: datetime | None = None
     order_id: str | None = None
 
 
@@ -48,6 +52,7 @@ def refuse(draft: Draft, ask: Ask, no: No) -> None:
         decided_at=draft.decided_at,
         counters=None if draft.resource is None else draft.counters(),
         client_reference=draft.client_reference,
+        retry_at=no.retry_at,
         order_id=no.order_id or msgspec.UNSET,
     )
     draft.facts.append(Fact(events.REQUEST_REFUSED, draft.version(), answers=True, data=data))

@@ -9,6 +9,11 @@ from workers.core.state import Draft, remaining
 from workers.core.telling import No
 
 
+def told(units: int) -> str:
+    """Return a number of units as a person says it."""
+    return "1 unit" if units == 1 else f"{units} units"
+
+
 def take(draft: Draft, units_by_pool: Mapping[str, int]) -> No | None:
     """Hold units of each pool, or of none."""
     no = lack(draft, units_by_pool)
@@ -25,7 +30,7 @@ def lack(draft: Draft, units_by_pool: Mapping[str, int]) -> No | None:
     for name, units in units_by_pool.items():
         free = remaining(_existing(draft, name))
         if free < units:
-            return No("sold_out", f"{units} units were asked for, {free} are free")
+            return No("sold_out", f"{told(units)} asked for, {free} free")
     return None
 
 

@@ -1,0 +1,236 @@
+"""A flash sale: 200 buyers and an unruly payment provider against 50 units, over HTTP, on two gateways and two workers.
+
+Nothing is oversold, every order comes to its end, all money is either that of a sold unit or given back.
+"""
+
+import asyncio
+import random
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from firmhold.audit.running import Scope, audit
+from tests import provider
+from tests.installation import ADMIN_KEY, ALICE_KEY, Installation, Process, eventually
+from tests.unruly_provider import Paid, UnrulyProvider
+from topics import events
+
+BUYERS = 200
+UNITS = 50
+PRICE = 500
+PRODUCT = "sneaker"
+HOLD_SECONDS = 2
+PAYMENT_SECONDS = 3
+LATE_SECONDS = PAYMENT_SECONDS + 1.0
+TRIES_MAX = 4
+KILLS = 3
+SEED = 20261123
+
+
+@dataclass
+class Sale:
+    """What the buyers share."""
+
+    session: aiohttp.ClientSession
+    urls: Sequence[str]
+    provider: UnrulyProvider
+    orders: list[str] = field(default_factory=list)
+    done: Counter[str] = field(default_factory=Counter)
+
+    async def ask(self, choice: random.Random, method: str, path: str, body: Any = None) -> tuple[int, Any]:  # noqa: ANN401 - JSON
+        """Send a request until it is decided, always with the same key."""
+        headers = {"Idempotency-Key": str(uuid.UUID(int=choice.getrandbits(128))), "Prefer": "wait=5"}
+        while True:
+            url = f"{choice.choice(self.urls)}{path}"
+            with suppress(aiohttp.ClientError, TimeoutError):
+                async with self.session.request(method, url, json=body, headers=headers) as response:
+                    if response.status not in {202, 503}:
+                        return response.status, await response.json(content_type=None)
+            await asyncio.sleep(0.1)  # what Retry-After asks of real clients is longer
+
+    async def buy(self, choice: random.Random) -> None:
+        """Try to get something, a few times if it is sold out for now."""
+        for _ in range(TRIES_MAX):
+            qty = choice.choice((1, 1, 2))
+            status, hold = await self.ask(choice, "POST", "/api/holds", {"product_id": PRODUCT, "qty": qty})
+            if status == 201:
+                await self.go_on(choice, hold["hold_id"])
+                return
+            assert (status, hold["type"].rpartition("/")[2]) == (409, "sold_out")
+            self.done["sold out"] += 1
+            await asyncio.sleep(choice.uniform(0.5, 1.5))  # for what others give back
+
+    async def go_on(self, choice: random.Random, hold_id: str) -> None:
+        """Do with a hold what people do."""
+        draw = choice.random()
+        if draw < 0.1:
+            self.done["walked away"] += 1
+            return
+        status, order = await self.ask(choice, "POST", "/api/orders", {"hold_id": hold_id})
+        if status != 201:
+            assert (status, order["type"].rpartition("/")[2]) == (409, "hold_expired")
+            self.done["too slow"] += 1
+            return
+        self.orders.append(order["id"])
+        async with asyncio.TaskGroup() as tasks:
+            if draw >= 0.2:
+                tasks.create_task(self.pay(draw, order))
+            if choice.random() < 0.1:
+                await asyncio.sleep(choice.uniform(0, 1))
+                tasks.create_task(self.call_off(choice, order["id"]))
+
+    async def pay(self, draw: float, order: dict[str, Any]) -> None:
+        """Pay, in vain, late, or in time."""
+        if draw < 0.3:
+            self.done["failed"] += 1
+            await self.provider.fail(order["id"])
+            return
+        if draw < 0.45:
+            self.done["late"] += 1
+            await asyncio.sleep(LATE_SECONDS)  # behind the deadline of the order
+        await self.provider.take(order["id"], order["amount"])
+
+    async def call_off(self, choice: random.Random, order_id: str) -> None:
+        """Change one's mind."""
+        self.done["called off"] += 1
+        status, _ = await self.ask(choice, "DELETE", f"/api/orders/{order_id}")
+        assert status == 200
+
+    async def product(self) -> dict[str, Any]:
+        """Return the product as it stands, past any cache."""
+        async with self.session.get(f"{self.urls[0]}/api/products/{PRODUCT}") as response:
+            return dict(await response.json())
+
+
+@asynccontextmanager
+async def sale_of(site: Installation) -> AsyncIterator[Sale]:
+    """Open a sale on two gateways."""
+    urls = await asyncio.gather(site.start_gateway(), site.start_gateway())
+    headers = {"Authorization": f"Bearer {ALICE_KEY}"}
+    connector = aiohttp.TCPConnector(limit=0)
+    async with (
+        aiohttp.ClientSession(connector=connector, headers=headers) as session,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as anonymous,
+    ):
+        body = {"stock": UNITS, "price": PRICE, "currency": "EUR", "hold_seconds": HOLD_SECONDS}
+        defining = {"Authorization": f"Bearer {ADMIN_KEY}", "Prefer": "wait=30"}
+        url = f"{urls[0]}/api/products/{PRODUCT}"
+        async with session.put(url, json=body | {"payment_seconds": PAYMENT_SECONDS}, headers=defining) as response:
+            assert response.status == 201, await response.text()
+        yield Sale(session, urls, UnrulyProvider(anonymous, urls, random.Random(SEED)))
+
+
+async def kill_some(site: Installation, workers: list[Process]) -> None:
+    """Kill the older worker and start another, a few times, while the buyers buy."""
+    for _ in range(KILLS):
+        await asyncio.sleep(1)  # between two deaths some work is done
+        workers.pop(0).kill()
+        workers.append(await site.start_worker())
+
+
+async def run(site: Installation, sale: Sale, workers: list[Process] | None = None) -> None:
+    """Let all buyers buy at once, until the last payment is told; meanwhile some of these workers are killed."""
+    async with asyncio.TaskGroup() as tasks:
+        if workers:
+            tasks.create_task(kill_some(site, workers))
+        for number in range(BUYERS):
+            tasks.create_task(sale.buy(random.Random(SEED + number)))
+    await at_rest(site, sale)
+
+
+async def at_rest(site: Installation, sale: Sale) -> None:
+    """Return when all is decided and nothing is held any longer."""
+
+    async def is_still() -> bool:
+        lag = await site.lag(site.settings.catalogue().commands("product"))
+        return lag == 0 and (await sale.product())["stock_reserved"] == 0
+
+    await eventually(is_still, seconds=30, what="all orders and holds have ended")
+
+
+async def refunds_required(site: Installation) -> Counter[Paid]:
+    """Return how often each payment's money was asked back, counted by the ids of the events."""
+    records = await site.records(site.settings.catalogue().events("product"))
+    asked = {
+        dict(record.headers)["ce_id"]: msgspec.json.decode(record.value or b"", type=events.RefundRequired)
+        for record in records
+        if dict(record.headers)["ce_type"].decode() == events.REFUND_REQUIRED
+    }
+    return Counter((refund.provider, refund.payment_id) for refund in asked.values())
+
+
+async def settle(site: Installation, sale: Sale) -> None:
+    """Give back what is to be given back; then look into all books."""
+    required = await refunds_required(site)
+    assert set(required.values()) <= {1}, "a refund was required twice"
+    assert set(required) <= set(sale.provider.books), "money is to be given back that nobody took"
+    async with asyncio.TaskGroup() as tasks:
+        for provider_name, payment_id in required:
+            tasks.create_task(sale.provider.give_back(provider_name, payment_id))
+    await at_rest(site, sale)
+    assert await refunds_required(site) == required, "giving back asks for nothing more"
+    async with site.database() as database:
+        orders = {
+            row["order_id"]: row
+            for row in await database.fetch("select order_id, status, quantity, amount from orders")
+        }
+        payments = {
+            (row["provider"], row["payment_id"]): row
+            for row in await database.fetch("select provider, payment_id, order_id, status, amount from payments")
+        }
+    check_orders(sale, orders, await sale.product())
+    check_money(sale, orders, payments, required)
+    checks = await audit(site.settings, Scope())
+    assert [f"{check.name}: {each.sentence()}" for check in checks for each in check.discrepancies] == []
+    assert [check.open for check in checks] == [0] * len(checks)
+
+
+def check_orders(sale: Sale, orders: dict[str, Any], product: dict[str, Any]) -> None:
+    """Assert that every order is known and at its end, and that units add up."""
+    assert orders.keys() == set(sale.orders), "an order that nobody placed, or that is lost"
+    assert {row["status"] for row in orders.values()} <= {"paid", "cancelled", "refunded"}
+    sold = sum(row["quantity"] for row in orders.values() if row["status"] == "paid")
+    assert 0 < sold <= UNITS
+    assert sold == UNITS - product["stock_available"]
+    assert sold + product["stock"] == UNITS
+
+
+def check_money(sale: Sale, orders: dict[str, Any], payments: dict[Paid, Any], required: Counter[Paid]) -> None:
+    """Assert that all money that was taken is that of a paid order, just enough of it, or was given back."""
+    kept: Counter[str] = Counter()
+    for name, charge in sale.provider.books.items():
+        row = payments[name]
+        assert (row["order_id"], row["amount"]) == (charge.order_id, charge.amount)
+        assert row["status"] == ("refunded" if name in required else "paid"), name
+        if row["status"] == "paid":
+            kept[charge.order_id] += charge.amount
+    assert kept == Counter({order_id: row["amount"] for order_id, row in orders.items() if row["status"] == "paid"})
+    unpaid = {row["status"] for name, row in payments.items() if name not in sale.provider.books}
+    assert unpaid <= {"failed", "processing"}
+
+
+async def test_e1_e36_r13_a_flash_sale(site: Installation) -> None:
+    """In peace: all units are sold, and buyers and provider did everything that makes it hard."""
+    site.more |= provider.ENVIRONMENT
+    await asyncio.gather(site.start_worker(), site.start_worker())
+    async with sale_of(site) as sale:
+        await run(site, sale)
+        await settle(site, sale)
+        did = {"sold out", "walked away", "failed", "late", "called off"}
+        assert did <= sale.done.keys(), sale.done
+        assert sale.provider.unheard > 0
+
+
+async def test_e39_e40_a_flash_sale_while_workers_die(site: Installation) -> None:
+    """With workers killed meanwhile: the same holds."""
+    site.more |= provider.ENVIRONMENT
+    workers = list(await asyncio.gather(site.start_worker(), site.start_worker()))
+    async with sale_of(site) as sale:
+        await run(site, sale, workers)
+        await settle(site, sale)

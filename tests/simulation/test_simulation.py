@@ -1,0 +1,193 @@
+"""A few seeds in `make test`; that a seed is a run; that the auditor is independent, and not blind."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.simulation.auditor import audit
+from tests.simulation.evidence import Evidence
+from tests.simulation.run import evidence_of, in_a_process, play
+from tests.twins.memory_log import LogRecord
+
+HERE = Path(__file__).parent
+OF_THE_AUDITOR = ("auditor.py", "evidence.py", "final_rows.py", "readings.py", "rebuilding.py")
+ALLOWED = {"topics", "msgspec", *sys.stdlib_module_names}
+SEED = 1
+
+
+def simulated(seeds: int, hash_seed: str) -> subprocess.CompletedProcess[str]:
+    """Run seeds as `make sim` does."""
+    return subprocess.run(
+        [sys.executable, "-m", "tests.simulation", "--seeds", str(seeds), "--processes", "1"],
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        cwd=HERE.parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_few_seeds_hold_and_a_seed_is_a_run() -> None:
+    """No fault is found; and each seed makes the same run again, whatever the hashes of strings are.
+
+    The second was seen to fail with `time.monotonic()` in `workers.sweeping`: the sweeper then sends at other times.
+    Which breaks the first was seen to fail on, stands in the docstring of this package, with the seeds that notice.
+    """
+    some, one = simulated(2, "1"), simulated(1, "2")
+    assert some.returncode == one.returncode == 0, some.stdout + some.stderr
+    digests = [re.findall(r"digest \w+", run.stdout) for run in (some, one)]
+    assert [len(of_run) for of_run in digests] == [2, 1]
+    assert digests[0][0] == digests[1][0]
+
+
+def test_the_auditor_imports_the_contract_and_nothing_else_of_ours() -> None:
+    """What it says is true is not what the core says."""
+    imported = set()
+    for name in OF_THE_AUDITOR:
+        for node in ast.walk(ast.parse((HERE / name).read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add(node.module or "")
+    others = {name for name in imported if name.partition(".")[0] not in ALLOWED}
+    assert others == {f"tests.simulation.{name}" for name in ("evidence", "final_rows", "readings", "rebuilding")}
+
+
+def of_type(evidence: Evidence, name: bytes) -> list[int]:
+    """Return the places of the events of a type."""
+    return [number for number, it in enumerate(evidence.events) if ("ce_type", name) in it.headers]
+
+
+def without_an_event(evidence: Evidence) -> Evidence:
+    """Lose an answer: of a refusal that nobody told twice."""
+    ids = [dict(it.headers)["ce_id"] for it in evidence.events]
+    place = next(place for place in of_type(evidence, b"request.refused") if ids.count(ids[place]) == 1)
+    return replace(evidence, events=[it for number, it in enumerate(evidence.events) if number != place])
+
+
+def with_other_words(evidence: Evidence) -> Evidence:
+    """Tell an event once more, with another detail."""
+    it = evidence.events[of_type(evidence, b"request.refused")[0]]
+    again = replace(_record(it), value=(it.value or b"").replace(b'"detail":"', b'"detail":"oh: '))
+    return replace(evidence, events=[*evidence.events, again])
+
+
+def with_two_events_swapped(evidence: Evidence) -> Evidence:
+    """Let a slot's second version appear before its first."""
+    placed = of_type(evidence, b"hold.placed")
+    first = evidence.events[placed[0]]
+    second = next(place for place in placed[1:] if evidence.events[place].key == first.key)
+    events = list(evidence.events)
+    events[placed[0]], events[second] = events[second], events[placed[0]]
+    return replace(evidence, events=events)
+
+
+def with_a_unit_sold_twice(evidence: Evidence) -> Evidence:
+    """Store that a confirmed hold was cancelled, and keep its unit taken."""
+    return _with_hold(evidence, "confirmed", status="cancelled")
+
+
+def with_a_longer_life(evidence: Evidence) -> Evidence:
+    """Store a hold that was never told so long."""
+    hold = evidence.rows["holds"][0]
+    return _with_hold(evidence, hold["status"], expires_at=hold["expires_latest_at"].replace(year=2100))
+
+
+def with_a_request_of_nobody(evidence: Evidence) -> Evidence:
+    """Lose the record of a decided command."""
+    asked = next(it for it in evidence.commands if (it.key, dict(it.headers).get("ce_id")) == (b"aula", b"c1"))
+    return replace(evidence, commands=[it for it in evidence.commands if it is not asked])
+
+
+def with_a_lost_dead_letter(evidence: Evidence) -> Evidence:
+    """Forget what was put aside."""
+    return replace(evidence, dead_letters=[])
+
+
+def with_a_good_record_put_aside(evidence: Evidence) -> Evidence:
+    """Put aside what was decided."""
+    letter = _record(evidence.dead_letters[0])
+    headers = [(name, b"0" if name == "firmhold-dlq-offset" else text) for name, text in letter.headers]
+    return replace(evidence, dead_letters=[*evidence.dead_letters, replace(letter, headers=tuple(headers))])
+
+
+def with_another_reason(evidence: Evidence) -> Evidence:
+    """Refuse as sold out what was refused for another reason, in word and row."""
+    events = [
+        replace(_record(it), value=(it.value or b"").replace(b'"reason":"not_found"', b'"reason":"sold_out"'))
+        for it in evidence.events
+    ]
+    return replace(evidence, events=events)
+
+
+def with_an_old_answer(evidence: Evidence) -> Evidence:
+    """Let a gateway answer with the version before the one that it had to know."""
+    place, it = next((place, it) for place, it in enumerate(evidence.reads) if it.version == it.version_least > 1)
+    return replace(evidence, reads=[*evidence.reads[:place], replace(it, version=it.version - 1)])
+
+
+def with_a_made_up_answer(evidence: Evidence) -> Evidence:
+    """Let a gateway answer with a unit that nobody has."""
+    it = next(it for it in evidence.reads if it.version > 0)
+    capacity, held, remaining = it.units
+    return replace(evidence, reads=[replace(it, units=(capacity, held, remaining + 1))])
+
+
+def with_a_list_without_a_slot(evidence: Evidence) -> Evidence:
+    """Let a gateway forget a slot that was told of."""
+    it = next(it for it in evidence.lists if it.least)
+    return replace(evidence, lists=[replace(it, ids=it.ids - {min(it.least)})])
+
+
+def _with_hold(evidence: Evidence, now: str, **columns: object) -> Evidence:
+    place = next(number for number, row in enumerate(evidence.rows["holds"]) if row["status"] == now)
+    holds = [{**row, **columns} if number == place else row for number, row in enumerate(evidence.rows["holds"])]
+    return replace(evidence, rows={**evidence.rows, "holds": holds})
+
+
+def _record(it: object) -> LogRecord:
+    assert isinstance(it, LogRecord)
+    return it
+
+
+LIES: Sequence[Callable[[Evidence], Evidence]] = (
+    without_an_event,
+    with_other_words,
+    with_two_events_swapped,
+    with_a_unit_sold_twice,
+    with_a_longer_life,
+    with_a_request_of_nobody,
+    with_a_lost_dead_letter,
+    with_a_good_record_put_aside,
+    with_another_reason,
+    with_an_old_answer,
+    with_a_made_up_answer,
+    with_a_list_without_a_slot,
+)
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, list[str]]:
+    """Give what the auditor finds in the evidence of one run: as it is, and with each of the lies."""
+
+    def work() -> dict[str, list[str]]:
+        evidence = evidence_of(play(SEED))
+        return {"": audit(evidence).faults, **{lie.__name__: audit(lie(evidence)).faults for lie in LIES}}
+
+    answer = in_a_process(work, dict[str, list[str]])
+    assert answer is not None
+    return answer
+
+
+@pytest.mark.parametrize("lie", [lie.__name__ for lie in LIES])
+def test_the_auditor_notices(found: dict[str, list[str]], lie: str) -> None:
+    """It finds nothing in what is true, and something in each thing that is not."""
+    assert found[""] == []
+    assert found[lie] != []
