@@ -36,7 +36,7 @@ def test_the_baseline_is_of_what_is_counted() -> None:
 def test_a_command_calls_no_more_functions_than_before(costs: Callable[[], dict[str, int]]) -> None:
     """Calls for each command, at most a fifth above the baseline; `python -m tests.cost` writes it anew.
 
-    Seen to fail when `decide_batch` copies the state's holds for each command, and when signatures are made part by part.
+    Fails if `decide_batch` copies the state's holds for each command, or signatures are made part by part.
     """
     for name, count in costs().items():
         assert count / COMMANDS <= GROWTH_MAX * BASELINE[name], f"{name}: {count / COMMANDS} calls for each command"
@@ -50,7 +50,7 @@ def _arrived(command: Command, claim: str) -> Arrived:
 async def test_a_batch_costs_the_same_few_statements_however_large(postgres_url: str) -> None:
     """A lone hold and a hundred, on one slot and on many, granted, confirmed and repeated.
 
-    Seen to fail (with three more each) when requests, resources, pools and holds are written by a statement each.
+    Fails if requests, resources, pools and holds are written by a statement each.
     """
     rooms = [f"room-{number}" for number in range(COMMANDS)]
     held = [_arrived(Hold(resource_id=ROOM), f"hold-{number}") for number in range(COMMANDS)]

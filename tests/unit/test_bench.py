@@ -21,9 +21,11 @@ STALL_SECONDS = 0.5
 async def server(answer: bytes, *, stall_at: int = -1) -> AsyncIterator[str]:
     """Give the URL of a server that answers one and the same, byte by byte if need be, and stalls once for all."""
     asked = 0
+    writers: list[asyncio.StreamWriter] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal asked
+        writers.append(writer)
         while await reader.readline():
             while (await reader.readline()).strip():
                 pass
@@ -33,13 +35,15 @@ async def server(answer: bytes, *, stall_at: int = -1) -> AsyncIterator[str]:
             writer.write(answer[:20])
             await writer.drain()
             writer.write(answer[20:])
-        writer.close()
 
     listening = await asyncio.start_server(serve, "127.0.0.1", 0)
     try:
         yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     finally:
         listening.close()
+        for writer in writers:
+            writer.close()
+        await asyncio.gather(*(writer.wait_closed() for writer in writers), return_exceptions=True)
 
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody"
@@ -57,7 +61,7 @@ def test_percentiles_are_of_all_that_was_measured() -> None:
 
 
 def test_a_ratio_is_taken_within_rounds() -> None:
-    """A round in which the machine was slow for both does not count. Seen to fail with the ratio of the medians."""
+    """A round in which the machine was slow for both does not count. Fails with the ratio of the medians."""
     ours = Row(scenario="s", clients=1, contender="a", rounds=[figures(300), figures(30), figures(90)])
     theirs = Row(scenario="s", clients=1, contender="b", rounds=[figures(100), figures(10), figures(10)])
     assert ours.ratio_to(theirs) == 3.0
@@ -67,7 +71,7 @@ def test_a_ratio_is_taken_within_rounds() -> None:
 async def test_a_stall_shows_in_the_open_loop(loop: str) -> None:
     """All that were due meanwhile waited, though hardly any was asked: a fifth of them in the open loop, one in the closed.
 
-    Seen to fail (one slow answer) when latency counts from the asking: coordinated omission.
+    Fails (one slow answer) if latency counts from the asking: coordinated omission.
     """
     async with server(OK, stall_at=100) as url:
         connections = await connect(url, 1)

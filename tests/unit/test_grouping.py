@@ -51,7 +51,7 @@ def ids_of(record: Record) -> list[str]:
 async def test_what_comes_meanwhile_goes_together() -> None:
     """The first goes alone at once, the others in one record when it is acknowledged; each learns where its own lies.
 
-    Seen to fail when the first waits for others, and when each command is sent by itself.
+    Fails if the first waits for others, or each command is sent by itself.
     """
     log = Log()
     grouping = Grouping(log.send_all, GATEWAY)
@@ -81,7 +81,7 @@ async def test_resources_do_not_wait_for_each_other() -> None:
 
 
 async def test_a_record_is_bounded() -> None:
-    """In commands and in bytes. Seen to fail without either bound."""
+    """In commands and in bytes. Fails without either bound."""
     log = Log()
     grouping = Grouping(log.send_all, GATEWAY)
     large = "x" * (GROUP_BYTES_MAX // 2)
@@ -114,7 +114,7 @@ async def test_who_gives_up_before_his_turn_is_not_sent() -> None:
 
 
 async def test_a_sending_that_nobody_waits_for_ends_and_the_next_one_begins_anew() -> None:
-    """A log that is silent keeps no lane of a resource shut. Seen to fail when the sending is not ended."""
+    """A log that is silent keeps no lane of a resource shut. Fails if the sending is not ended."""
     log = Log()
     grouping = Grouping(log.send_all, GATEWAY)
     lost = asyncio.create_task(grouping.send(event(0)))
