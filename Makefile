@@ -5,7 +5,7 @@ ARGS ?=
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up down reset test check mutants sim format lock
+.PHONY: help venv up down reset test chaos check mutants sim format lock
 
 help: ## list these targets
 	@$(PYTHON) firmhold/local/bootstrap.py help
@@ -22,9 +22,12 @@ down: venv ## stop what `make up` started here, leftovers of a crash too
 reset: venv ## stop, then forget the local data (asks first; ARGS=--yes does not)
 	@$(bin)/firmhold reset $(ARGS)
 
-test: venv ## all tests, on real servers of their own
+test: venv ## all tests but `make chaos`, on real servers of their own
 	@$(bin)/pytest -m serial $(ARGS) || test $$? -eq 5
-	@$(bin)/pytest -m "not serial" -n 3 --dist worksteal $(ARGS)
+	@$(bin)/pytest -m "not serial and not chaos" -n 3 --dist worksteal $(ARGS)
+
+chaos: venv ## the long tests: loads while workers die, and the services as docker-compose.yml starts them
+	@$(bin)/pytest -m chaos -n 2 --dist worksteal $(ARGS)
 
 check: venv ## format, lint, types, imports, tidiness
 	@$(bin)/ruff format --check --quiet

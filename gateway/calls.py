@@ -7,6 +7,8 @@ entries here (`place_hold`, `define_resource` say what those calls have in commo
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+import msgspec
+
 from gateway.bodies import (
     Body,
     ChangeBody,
@@ -18,6 +20,7 @@ from gateway.bodies import (
     RequestBody,
     SlotBody,
 )
+from gateway.payment_bodies import PaymentBody
 
 JSON = "application/json"
 HTML = "text/html"
@@ -45,7 +48,7 @@ class Call:
     summary: str
     answers: Mapping[int, Answer]
     parameters: tuple[str, ...] = ()
-    body: type[Body] | None = None
+    body: type[Body] | type[msgspec.Struct] | None = None
     problems: tuple[str, ...] = ()
     is_public: bool = False
     is_write: bool = field(default=False)
@@ -262,6 +265,33 @@ ORDERS = (
     ),
 )
 
+
+def _webhook(path: str, summary: str, *signature: str, body: type[msgspec.Struct] | None = None) -> Call:
+    return Call(
+        "POST",
+        path,
+        "Payments",
+        summary,
+        {200: Answer("the log has it, or it was put aside: do not send it again", "Taken")},
+        (*signature, "traceparent"),
+        body,
+        ("bad_signature", "malformed_json", "body_too_large", "outcome_unknown", "not_taken"),
+        is_public=True,
+    )
+
+
+PAYMENTS = (
+    _webhook(
+        "/api/payments/webhook",
+        "Tell what became of a payment, signed by Standard Webhooks",
+        "webhook-id",
+        "webhook-timestamp",
+        "webhook-signature",
+        body=PaymentBody,
+    ),
+    _webhook("/api/payments/webhook/stripe", "Tell an event of Stripe's, signed by Stripe", "Stripe-Signature"),
+)
+
 REQUESTS = (
     Call(
         "GET",
@@ -310,4 +340,4 @@ OPERATING = (
     _page("/openapi.json", "This API, as OpenAPI 3.1", schema="Document", content_type=JSON),
 )
 
-CALLS = (*SLOTS, *PRODUCTS, *HOLDS, *ORDERS, *REQUESTS, *OPERATING)
+CALLS = (*SLOTS, *PRODUCTS, *HOLDS, *ORDERS, *PAYMENTS, *REQUESTS, *OPERATING)

@@ -11,6 +11,7 @@ import msgspec
 from aiohttp import web
 
 from gateway import schemas
+from gateway.bodies import Body
 from gateway.calls import CALLS, Answer, Call
 from gateway.context import CONTEXT
 from gateway.pages import marked, page_of
@@ -63,7 +64,7 @@ def document(url: str) -> dict[str, Any]:
         "tags": [{"name": tag} for tag in dict.fromkeys(call.tag for call in CALLS)],
         "paths": dict(paths),
         "components": {
-            "schemas": schemas.schemas() | {name: body.model_json_schema() for name, body in bodies.items()},
+            "schemas": schemas.schemas() | {name: _schema_of(body) for name, body in bodies.items()},
             "parameters": PARAMETERS,
             "headers": HEADERS,
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
@@ -84,11 +85,26 @@ def _operation(call: Call) -> dict[str, Any]:
     }
     if call.body is not None:
         content = {"application/json": {"schema": reference(call.body.__name__)}}
-        needed = any(field.is_required() for field in call.body.model_fields.values())
+        needed = any(_fields_of(call.body).values())
         operation["requestBody"] = {"content": content, "required": needed}
     if call.is_public:
         operation["security"] = []
     return operation
+
+
+def _schema_of(body: type[Body] | type[msgspec.Struct]) -> Schema:
+    if issubclass(body, Body):
+        return body.model_json_schema()
+    _, described = msgspec.json.schema_components([body])
+    schema: Schema = described[body.__name__]
+    return schema
+
+
+def _fields_of(body: type[Body] | type[msgspec.Struct]) -> dict[str, bool]:
+    """Return the fields of a body, and whether each is required."""
+    if issubclass(body, Body):
+        return {name: field.is_required() for name, field in body.model_fields.items()}
+    return {field.name: field.required for field in msgspec.structs.fields(body)}
 
 
 def _name(call: Call) -> str:
@@ -149,7 +165,7 @@ def _page(calls: Iterable[Call]) -> Iterator[str]:
             needed = " (required)" if parameter["required"] else ""
             yield f"<tr><td>{parameter['in']} <code>{parameter['name']}</code>{needed}<td>{marked(parameter['description'])}"
         if call.body is not None:
-            yield from (_field(name, field.is_required()) for name, field in call.body.model_fields.items())
+            yield from (_field(name, is_required) for name, is_required in _fields_of(call.body).items())
         for status, answer in call.answers.items():
             yield f"<tr><td>{status}<td>{marked(answer.meaning)}"
         yield from (_problem(name) for name in problems_of(call))

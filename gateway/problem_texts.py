@@ -32,6 +32,9 @@ TEXTS: Mapping[str, str] = {
     "`errors` names each by its JSON Pointer. The pointer is empty for what is wrong in the path or the query.",
     "unauthenticated": "Calls here need `Authorization: Bearer` with a key that this installation knows. A request that came "
     "without is not judged any further.",
+    "bad_signature": "A webhook is signed by none of this installation's secrets, not in the form of its provider, or more than "
+    "five minutes ago or ahead: the detail says which. Look at `FIRMHOLD_WEBHOOK_SECRET` or `FIRMHOLD_STRIPE_SECRET`, and at "
+    "the clocks.",
     "insufficient_scope": "The key is known, but is not for this: holding needs scope `hold`, defining `admin`, naming a `Buyer` "
     "`trusted`.",
     "unknown_path": "No call of this service has this path. `/docs` lists them all.",

@@ -110,7 +110,9 @@ _ORDER = {
 
 
 def _picked(members: Schema, *names: str) -> Schema:
-    return closed({name: members[name] for name in names})
+    """Return an object of these members, and of the caller's reference if there was one."""
+    picked = {name: members[name] for name in names}
+    return closed(picked | {"client_reference": _REFERENCE}, "client_reference")
 
 
 def _message(member: str, schema: Schema) -> Schema:
@@ -218,6 +220,7 @@ def schemas() -> dict[str, Schema]:
         "Queued": _QUEUED,
         "Request": _REQUEST,
         "Problem": _PROBLEM,
+        "Taken": closed({"message": {"const": "ok"}}),
         "Health": closed({"status": {"const": "ok"}}),
         "Readiness": {"type": "object", "required": ["ready"], "additionalProperties": {"type": "boolean"}},
         "Version": closed({"version": _TEXT, "python": _TEXT}),
@@ -251,6 +254,16 @@ PARAMETERS: dict[str, Schema] = {
     "If-Match": _parameter("If-Match", "header", 'The version it must have, `"3"`, or `*`: it must exist', _TEXT),
     "If-None-Match": _parameter("If-None-Match", "header", "`*`: it must not exist yet", {"const": "*"}),
     "Min-Version": _parameter("Min-Version", "header", "No older version will do", _NUMBER),
+    "webhook-id": _parameter("webhook-id", "header", "The event's id: it counts once", _TEXT, required=True),
+    "webhook-timestamp": _parameter(
+        "webhook-timestamp",
+        "header",
+        "When it was sent, in Unix seconds; five minutes off at most",
+        _TEXT,
+        required=True,
+    ),
+    "webhook-signature": _parameter("webhook-signature", "header", "`v1,` and Base64, several", _TEXT, required=True),
+    "Stripe-Signature": _parameter("Stripe-Signature", "header", "`t=…,v1=…`", _TEXT, required=True),
     "Last-Event-ID": _parameter("Last-Event-ID", "header", "Sent by browsers that come again", _TEXT),
     "ids": _parameter("ids", "query", "Only these, separated by commas", _TEXT),
     "after": _parameter("after", "query", "From behind this id", _TEXT),
@@ -281,6 +294,6 @@ HEADERS: dict[str, Schema] = {
         "Preference-Applied": "What of Prefer was honoured",
         "RateLimit": "How the account stands (IETF draft 10)",
         "RateLimit-Policy": "The account's quotas",
-        "WWW-Authenticate": "Bearer",
+        "WWW-Authenticate": "Bearer, or how webhooks are signed",
     }.items()
 }

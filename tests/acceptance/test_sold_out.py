@@ -54,7 +54,7 @@ async def test_e81_what_to_do_next(alice: Person, bob: Person, running: Installa
                 (await bob.hold(full), "new_key"),
                 (await bob.hold(closed), "new_key"),
                 (await bob.hold(full, key, quantity=2), "new_key"),
-                (await bob.hold(full, quantity=0), "new_key"),
+                (await bob.hold(full, quantity=0), "never"),
                 (await stranger.call("PUT", f"/slots/{full}", json={"capacity": 1}), "never"),
                 (await stranger.call("GET", "/nothing/here"), "never"),
             ]

@@ -1,5 +1,6 @@
 """docker-compose.yml as Compose reads it: variables put in, and which services run in a profile."""
 
+import base64
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -49,6 +50,7 @@ def filled_in(profile: str, **more: str) -> dict[str, str]:
     """Return the example with its secrets filled in."""
     variables = example()[profile]
     secrets = {name: f"{name.lower().replace('_', '')}1" for name, value in variables.items() if not value}
+    secrets["FIRMHOLD_WEBHOOK_SECRET"] = f"whsec_{base64.b64encode(b'webhooks of a test, so long').decode()}"
     return variables | secrets | {"FIRMHOLD_API_KEYS": ""} | more
 
 

@@ -26,7 +26,14 @@ from tests.containers.compose import (
 
 DOCUMENT = compose_file(filled_in(ONE_BROKER))
 SERVICES = DOCUMENT["services"]
-SECRETS = ("FIRMHOLD_SECRET", "FIRMHOLD_ADMIN_KEY", "FIRMHOLD_POSTGRES_PASSWORD", "POSTGRES_PASSWORD")
+SECRETS = (
+    "FIRMHOLD_SECRET",
+    "FIRMHOLD_ADMIN_KEY",
+    "FIRMHOLD_WEBHOOK_SECRET",
+    "FIRMHOLD_STRIPE_SECRET",
+    "FIRMHOLD_POSTGRES_PASSWORD",
+    "POSTGRES_PASSWORD",
+)
 
 
 def seconds(text: str) -> int:

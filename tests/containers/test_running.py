@@ -27,6 +27,8 @@ from tests.containers.image import build, is_ignored, stages
 from tests.installation import Client, eventually, free_port
 from tests.servers import Urls
 
+pytestmark = pytest.mark.chaos  # it builds an environment of its own, from the package index
+
 BUILDING_SECONDS = 400  # the package index and a machine with other work; some 20 s without
 IMAGE_BYTES_MAX = 200_000_000
 DOCUMENT = compose_file(filled_in(ONE_BROKER))

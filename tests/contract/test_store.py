@@ -170,8 +170,8 @@ async def test_due_resources_come_the_longest_overdue_first(store: Store) -> Non
             holds=[
                 (AULA, hold("h1", expires_in=-1)),
                 (BAR, hold("h2", expires_in=-3)),
-                (BAR, hold("h3", expires_in=60)),
-                (CLUB, hold("h4", expires_in=60)),
+                (BAR, hold("h3", expires_in=3600)),
+                (CLUB, hold("h4", expires_in=3600)),
             ]
         ),
     )

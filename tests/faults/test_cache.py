@@ -191,7 +191,8 @@ async def _is_cached(site: Installation, client: Client, slot: str) -> bool:
 
 def _lie(slot: str, *, remaining: int) -> bytes:
     """Return an entry of a high version that is fresh for ever."""
-    return b'99999999999999 99 {"slot_id":"%s","remaining":%d}' % (slot.encode(), remaining)
+    shown = b'{"slot_id":"%s","capacity":1,"remaining":%d,"held":0,"version":99}' % (slot.encode(), remaining)
+    return b"99999999999999 99 " + shown
 
 
 def _warnings(site: Installation) -> int:

@@ -10,10 +10,14 @@ import uuid
 from collections import Counter
 from dataclasses import dataclass, field
 
+import pytest
+
 from tests.auditing import Claim, audit
 from tests.installation import Installation, Process, Upstream, eventually
 from topics.commands import DefineResource, Hold
 from topics.producer import Record
+
+pytestmark = pytest.mark.chaos
 
 COMMANDS = 20_000
 SLOTS = 40

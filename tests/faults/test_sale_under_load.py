@@ -14,12 +14,15 @@ from typing import Any
 
 import aiohttp
 import msgspec
+import pytest
 
 from firmhold.audit.running import Scope, audit
 from tests import provider
 from tests.installation import ADMIN_KEY, ALICE_KEY, Installation, Process, eventually
 from tests.unruly_provider import Paid, UnrulyProvider
 from topics import events
+
+pytestmark = pytest.mark.chaos
 
 BUYERS = 200
 UNITS = 50

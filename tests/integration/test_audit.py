@@ -273,7 +273,7 @@ async def test_the_command_line_tells_it_and_exits_with_1(running: Installation,
     async with running.database() as database, running.producer() as upstream:
         one = await scene(running, alice, database, upstream)
         code, text = await _cli(running, "--resource", one.slot, "--since-hours", "1")
-        assert (code, text.count("\n"), text.count("ok  ")) == (0, 7, 7)
+        assert (code, text.count("\n"), text.count("ok  ")) == (0, 8, 8)
         await one.sql("update resources set remaining = 99 where resource_id = $1")
     code, text = await _cli(running, "--resource", one.slot)
     assert code == 1

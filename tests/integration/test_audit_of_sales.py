@@ -67,7 +67,10 @@ CASES = {
     "the hold of an order is its own again": Case(
         "pending",
         "update holds set status = 'cancelled', order_id = null where resource_id = $1 and order_id = $2",
-        {"orders": ("is cancelled, and used by nobody; an order uses its hold up",)},
+        {
+            "orders": ("is cancelled, and used by nobody; an order uses its hold up",),
+            "states": ('"status":"cancelled"',),
+        },
     ),
     "paid with too little": Case(
         "paid",

@@ -19,7 +19,7 @@ from tests.servers import Urls
 from topics.commands import DefineResource, Hold
 
 # Shown elsewhere: refusals and silence in test_operating and test_e70_shedding, a replaced producer in test_outages.
-ELSEWHERE = {metrics.NOT_TAKEN, metrics.LOG_SILENT, metrics.PUBLICATIONS, metrics.PRODUCERS_REPLACED}
+ELSEWHERE = {metrics.NOT_TAKEN, metrics.LOG_SILENT, metrics.PUBLICATIONS, metrics.PRODUCERS_REPLACED, metrics.PAYMENTS}
 
 
 @dataclass

@@ -11,6 +11,7 @@ from aiohttp import web
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 import gateway
+from gateway import standard_webhooks, stripe_signatures
 from gateway.calls import CALLS, Call
 from gateway.main import PARTS
 from gateway.openapi import document, problems_of
@@ -36,7 +37,7 @@ COMMAND_OF = {
     ("DELETE", "/api/orders/{order_id}"): "CancelOrder",
 }
 WRITES = [call for call in CALLS if call.is_write]
-# Only a producer to Kafka can be refused these: HTTP sends no expiry time, signs what it sends, and reports no payments.
+# Only a producer to Kafka can be refused these: HTTP sends no expiry time, signs what it sends, and does not wait for a payment.
 OF_THE_LOG = {"command_expired", "forbidden", "payment_of_another_order"}
 
 
@@ -89,6 +90,12 @@ def test_every_header_and_parameter_that_is_read_is_described() -> None:
         *re.findall(r'_one_line\(request, "([\w-]+)"', code),
         *re.findall(r'query\.get(?:all)?\("([\w-]+)"', code),
         *re.findall(r'"([\w-]+)" not in request\.query', code),
+    }
+    read |= {
+        standard_webhooks.ID,
+        standard_webhooks.TIMESTAMP,
+        standard_webhooks.SIGNATURE,
+        stripe_signatures.SIGNATURE,
     }
     described = {parameter["name"] for parameter in PARAMETERS.values()}
     assert read - {"Authorization"} == described - {"Last-Event-ID"}  # which aiohttp_sse names
