@@ -72,6 +72,7 @@ def _settings_of_tool() -> Settings:
 def _run_process(coroutine: Coroutine[None, None, None]) -> None:
     """Run a long-lived process on uvloop, and leave at once when it is done: no library's thread may hold us up."""
     code = 0
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # Faust's consumer has a loop of its own, on a thread
     try:
         uvloop.run(coroutine)
     except Exception as fault:  # noqa: BLE001 - whatever it is, say it and leave with a code of its own
@@ -241,6 +242,33 @@ def audit(
         for line in as_lines(checks):
             _console.print(escape(line), highlight=False)
     raise typer.Exit(1 if any(check.count for check in checks) else 0)
+
+
+@app.command()
+def bench(
+    *,
+    scenario: Annotated[list[str] | None, typer.Option(help="Which one; may be repeated. None: all.")] = None,
+    peers: Annotated[bool, typer.Option("--peers", help="Measure the programs of bench/peers beside it.")] = False,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each is measured, in turn with the others.")] = 5,
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long each time.")] = 4.0,
+    clients: Annotated[str, typer.Option(help="Numbers of clients at once.")] = "1,64,256",
+    commands: Annotated[int, typer.Option(min=1, help="How many commands go straight to Kafka.")] = 100_000,
+    report: Annotated[
+        Path | None, typer.Option(help="Write JSON, PNG and HTML there; needs Pillow, the extra `bench`.")
+    ] = None,
+) -> None:
+    """Measure a running stack: it defines slots of its own and fills them with holds. Not for production.
+
+    Example: . .local/stack.env && firmhold bench --peers --report .local/bench
+
+    Exits with 1 if a target that was measured is missed.
+    """
+    from firmhold.bench.command import bench_stack, clients_of, scenarios_of  # noqa: PLC0415 - only this needs all that
+    from firmhold.bench.running import Plan  # noqa: PLC0415 - the same
+
+    plan = Plan(scenarios_of(scenario or []), peers, rounds, seconds, clients_of(clients), commands)
+    is_met = bench_stack(_settings_of_tool(), plan, report, Console(highlight=False))
+    raise typer.Exit(0 if is_met else 1)
 
 
 @requests_app.command("show")

@@ -31,6 +31,7 @@ from gateway.cache import CacheBounds
 from gateway.callers import Callers
 from gateway.context import CONTEXT, Context, HttpLimits
 from gateway.event_reader import EventReader
+from gateway.grouping import Grouping
 from gateway.http_server import Runner
 from gateway.limiting import limit_writes
 from gateway.measuring import count_answers, measure
@@ -168,13 +169,13 @@ def _context(
     offsets = OffsetWatch(
         settings.kafka, f"{settings.topic_prefix}{settings.consumer_group}", settings.offset_poll_ms / 1000
     )
-    publisher = Publisher(producer, settings.kafka, offsets, catalogue, _bounds(settings))
+    grouping = Grouping(producer.send_all, gateway_key(secret))
+    publisher = Publisher(grouping, settings.kafka, offsets, catalogue, _bounds(settings))
     return Context(
         callers=Callers(settings.api_keys.get_secret_value(), _admin_key(settings)),
         submitter=Submitter(
             publisher=publisher,
             catalogue=catalogue,
-            signing_key=gateway_key(secret),
             secret=secret,
             waiters=waiters,
             reads=reads,
@@ -191,7 +192,7 @@ def _context(
         limits=limits,
         rate_limits=RateLimits(policies_of(settings.rate_limits)),
         availability=availability,
-        payments=PaymentInbox(publisher, catalogue, gateway_key(secret)),
+        payments=PaymentInbox(publisher, catalogue),
         webhook_secrets=webhook_secrets(settings),
     )
 

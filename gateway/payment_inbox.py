@@ -1,5 +1,7 @@
 """Put what payment providers say on the log: as commands for the workers, or aside if nobody can make anything of it."""
 
+from collections.abc import Awaitable
+
 import structlog
 
 from gateway.problems import NOT_TAKEN, OUTCOME_UNKNOWN, ProblemError
@@ -7,9 +9,9 @@ from gateway.publishing import NotTakenError, Publisher, UnacknowledgedError
 from topics import commands, dead_letters
 from topics.catalogue import Catalogue
 from topics.identifiers import request_id
-from topics.producer import Record
-from topics.record import command_record
-from topics.signatures import GATEWAY_SOURCE_PREFIX, SigningKey
+from topics.producer import Acknowledgement, Record
+from topics.record import command_event
+from topics.signatures import GATEWAY_SOURCE_PREFIX
 
 _log = structlog.get_logger(__name__)
 _KIND = "product"
@@ -22,40 +24,40 @@ class PaymentInbox:
     FIRMHOLD_API_KEYS has a name with a slash, so none can be taken for a provider.
     """
 
-    def __init__(self, publisher: Publisher, catalogue: Catalogue, signing_key: SigningKey) -> None:
+    def __init__(self, publisher: Publisher, catalogue: Catalogue) -> None:
         """Publish through the gateway's publisher, signed as the gateway."""
         self._publisher = publisher
         self._catalogue = catalogue
-        self._signing_key = signing_key
 
     async def record(self, command: commands.RecordPayment, traceparent: str | None) -> None:
         """Return when the log has the command; a problem (503) if it does not say so in time."""
         source = f"{GATEWAY_SOURCE_PREFIX}webhook/{command.provider}"
         fingerprint = commands.fingerprint(_KIND, command)
-        record = command_record(
+        event = command_event(
             self._catalogue.commands(_KIND),
             _KIND,
             command,
             source=source,
             command_id=command.event_id,
-            signing_key=self._signing_key,
             traceparent=traceparent,
             request_id=request_id(_KIND, command.resource_id, source, command.event_id, fingerprint),
         )
-        await self._put(record)
+        await _taken(self._publisher.publish(event, (event.topic, 0), takes_units=False))
 
     async def put_aside(self, provider: str, body: bytes, why: str) -> None:
         """Return when the dead letters have the body, word for word, with the reason; a problem (503) as above."""
         _log.warning("a signed webhook is of no use and was put aside", provider=provider, why=why)
         headers = dead_letters.headers_of_webhook(provider, why)
-        await self._put(Record(self._catalogue.dead_letters(_KIND), None, body, headers))
+        await _taken(self._publisher.put(Record(self._catalogue.dead_letters(_KIND), None, body, headers)))
 
-    async def _put(self, record: Record) -> None:
-        try:
-            await self._publisher.publish(record, (record.topic, 0), takes_units=False)
-        except UnacknowledgedError as fault:
-            raise ProblemError(OUTCOME_UNKNOWN, "the log did not confirm in time: send the same again") from fault
-        except NotTakenError as fault:
-            error = ProblemError(NOT_TAKEN, "the log takes nothing now: send the same again", cause=fault.cause.value)
-            error.headers["Retry-After"] = str(fault.retry_after_seconds)
-            raise error from fault
+
+async def _taken(publishing: Awaitable[Acknowledgement]) -> None:
+    """Return when the log has it; a problem (503) if it does not say so in time."""
+    try:
+        await publishing
+    except UnacknowledgedError as fault:
+        raise ProblemError(OUTCOME_UNKNOWN, "the log did not confirm in time: send the same again") from fault
+    except NotTakenError as fault:
+        error = ProblemError(NOT_TAKEN, "the log takes nothing now: send the same again", cause=fault.cause.value)
+        error.headers["Retry-After"] = str(fault.retry_after_seconds)
+        raise error from fault

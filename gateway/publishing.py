@@ -4,7 +4,7 @@ import asyncio
 import math
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -13,10 +13,12 @@ from aiokafka.errors import KafkaError
 
 from firmhold.exposition import Histogram
 from firmhold.metrics import PUBLISH_SECONDS
+from gateway.grouping import Grouping
 from gateway.offsets import OffsetsUnavailableError, OffsetWatch, Reading
 from gateway.shedding import Backlog, Breaker, Cause
 from topics.catalogue import KINDS, Catalogue
-from topics.producer import Acknowledgement, Record, ResilientProducer
+from topics.producer import Acknowledgement, Record
+from topics.record import CommandEvent
 
 _log = structlog.get_logger(__name__)
 _PROBE_TIMEOUT_MS = 1_000
@@ -55,18 +57,18 @@ class Bounds:
 
 
 class Publisher:
-    """Publishes one record at a time for each request, as long as the log takes them."""
+    """Publishes the commands of requests, as long as the log takes them."""
 
     def __init__(
         self,
-        producer: ResilientProducer,
+        grouping: Grouping,
         bootstrap_servers: str,
         offsets: OffsetWatch,
         catalogue: Catalogue,
         bounds: Bounds,
     ) -> None:
         """Prepare; `watch_log` and `watch_backlog` run beside it."""
-        self._producer = producer
+        self._grouping = grouping
         self._bootstrap_servers = bootstrap_servers
         self._offsets = offsets
         self._places: Sequence[Place] = [
@@ -100,17 +102,26 @@ class Publisher:
         """Return how old the oldest backlog of all partitions is."""
         return self._backlog.oldest_seconds(time.monotonic())
 
-    async def publish(self, record: Record, place: Place, *, takes_units: bool) -> Acknowledgement:
-        """Return the acknowledgement of a record that belongs to this partition.
+    async def publish(self, event: CommandEvent, place: Place, *, takes_units: bool) -> Acknowledgement:
+        """Return the acknowledgement of a command's record that belongs to this partition.
 
         Raises NotTakenError, UnacknowledgedError.
         """
         self._refuse(place, takes_units=takes_units)
+        return await self._watched(self._grouping.send(event))
+
+    async def put(self, record: Record) -> Acknowledgement:
+        """Return the acknowledgement of a record that is no command; raises as `publish` does."""
+        self._refuse((record.topic, 0), takes_units=False)
+        return await self._watched(self._grouping.send_record(record))
+
+    async def _watched(self, sending: Awaitable[Acknowledgement]) -> Acknowledgement:
+        """Bound a sending in time, and learn from it whether the log is silent."""
         began = time.monotonic()
         number = self._breaker.begin(began)
         try:
             async with asyncio.timeout(self._bounds.publish_seconds):
-                (acknowledgement,) = await self._producer.send_all([record])
+                acknowledgement = await sending
         except TimeoutError as fault:
             self._breaker.give_up(number)
             self._look_for_life()

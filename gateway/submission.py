@@ -21,12 +21,12 @@ from gateway.publishing import NotTakenError, Publisher, UnacknowledgedError
 from gateway.shedding import Cause
 from gateway.waiters import Answer, Waiter, Waiters
 from schema.reads import Outcome, Reads
-from topics import commands, events, signatures
+from topics import commands, events
 from topics.catalogue import Catalogue
 from topics.identifiers import request_id
 from topics.partitions import partition_of
-from topics.producer import Acknowledgement, Record
-from topics.record import command_record
+from topics.producer import Acknowledgement
+from topics.record import CommandEvent, command_event
 
 _log = structlog.get_logger(__name__)
 _ACCEPTED = 202
@@ -69,7 +69,6 @@ class Submitter:
         *,
         publisher: Publisher,
         catalogue: Catalogue,
-        signing_key: signatures.SigningKey,
         secret: bytes,
         waiters: Waiters,
         reads: Reads,
@@ -79,7 +78,6 @@ class Submitter:
         """Connect the parts."""
         self.publisher = publisher
         self._catalogue = catalogue
-        self._signing_key = signing_key
         self._secret = secret
         self._waiters = waiters
         self._reads = reads
@@ -119,10 +117,7 @@ class Submitter:
         clock = asyncio.get_running_loop().time
         until = min(deadline, clock() + _FIRST_LOOK_SECONDS)
         while True:
-            gap = asyncio.ensure_future(waiter.gap.wait())
-            seconds = max(0.0, until - clock())
-            await asyncio.wait((waiter.answer, gap), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-            gap.cancel()
+            await waiter.wait(max(0.0, until - clock()))
             is_over = not waiter.gap.is_set() and until == deadline
             waiter.gap.clear()
             answer = await self._answer_or_look(asked, source, waiter)
@@ -159,27 +154,26 @@ class Submitter:
 
     async def _publish(self, submission: Submission, asked: str) -> Acknowledgement:
         command = submission.command
-        record = self._record(submission, asked)
-        place = (record.topic, partition_of(command.resource_id.encode(), self._catalogue.partitions))
+        event = self._event(submission, asked)
+        place = (event.topic, partition_of(event.key, self._catalogue.partitions))
         try:
-            return await self.publisher.publish(record, place, takes_units=isinstance(command, commands.Hold))
+            return await self.publisher.publish(event, place, takes_units=isinstance(command, commands.Hold))
         except UnacknowledgedError as fault:
             detail = "the log did not confirm in time: the request may or may not be decided. Retry with the same key, or poll it"
             raise ProblemError(OUTCOME_UNKNOWN, detail, request_id=asked) from fault
         except NotTakenError as fault:
             raise _not_taken(fault, asked) from fault
 
-    def _record(self, submission: Submission, asked: str) -> Record:
+    def _event(self, submission: Submission, asked: str) -> CommandEvent:
         command = submission.command
         if isinstance(command, commands.Hold):
             command = msgspec.structs.replace(command, token_hash=token_hash(hold_token(self._secret, asked)))
-        return command_record(
+        return command_event(
             self._catalogue.commands(submission.kind),
             submission.kind,
             command,
             source=submission.caller.source,
             command_id=submission.key,
-            signing_key=self._signing_key,
             traceparent=submission.traceparent,
             request_id=asked,
         )

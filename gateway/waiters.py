@@ -22,6 +22,35 @@ class Waiter:
         """Begin to wait."""
         self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self.gap = asyncio.Event()
+        self._news: asyncio.Future[None] | None = None
+
+    def tell(self, answer: Answer) -> None:
+        """Hand over the answer."""
+        if not self.answer.done():
+            self.answer.set_result(answer)
+        self._wake()
+
+    def tell_of_gap(self) -> None:
+        """Say that the answer may have been missed."""
+        self.gap.set()
+        self._wake()
+
+    async def wait(self, seconds: float) -> None:
+        """Return when there is an answer or a gap, or after so many seconds. One at a time may wait so."""
+        if self.answer.done() or self.gap.is_set():
+            return
+        loop = asyncio.get_running_loop()
+        self._news = loop.create_future()
+        timer = loop.call_later(seconds, self._wake)
+        try:
+            await self._news
+        finally:
+            timer.cancel()
+            self._news = None
+
+    def _wake(self) -> None:
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
 
 
 class Waiters:
@@ -63,8 +92,7 @@ class Waiters:
     def answer(self, request_id: str, answer: Answer) -> None:
         """Hand the answer to whoever waits for it."""
         for waiter in self._by_request.get(request_id, ()):
-            if not waiter.answer.done():
-                waiter.answer.set_result(answer)
+            waiter.tell(answer)
 
     def close(self) -> None:
         """Let nobody wait any more: each looks in Postgres once, and answers with what is known."""
@@ -84,4 +112,4 @@ class Waiters:
         """Let everybody look in Postgres: events may have been missed."""
         for waiters in self._by_request.values():
             for waiter in waiters:
-                waiter.gap.set()
+                waiter.tell_of_gap()

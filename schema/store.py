@@ -3,7 +3,7 @@
 Every method takes whole sets, so that a batch costs the same few statements however many commands it has.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence, Sized
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,6 +13,7 @@ import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
 from schema import queries
+from schema.one_statement import Part, in_one_statement
 from schema.orders import (
     KnownPayment,
     Named,
@@ -195,95 +196,111 @@ class Transaction:
         return {(ResourceKey(row["kind"], row["resource_id"]), row["buyer"]): row["holds"] for row in rows}
 
     async def write(self, writes: Writes) -> None:
-        """Write what was decided; raises RacedError if it was decided on what is no longer so."""
-        await self._write_requests(writes.requests)
-        if writes.resources:
-            await self._write_resources(writes.resources)
-        if writes.pools:
-            await self._write_pools(writes.pools)
-        if writes.holds:
-            await self._write_holds(writes.holds)
+        """Write what was decided, most of it in one statement; raises RacedError if it was decided on what is no longer so."""
+        parts = _parts(writes)
+        query, arguments = in_one_statement(parts)
+        (counted,) = await self._connection.fetch(query, *arguments)
+        for part in parts:
+            if part.rows_wanted is not None:
+                _all_written(counted[part.name], part.rows_wanted, part.name)
         if writes.holding_updates:
             ended = await end_seat_holds(self._connection, writes.holding_updates)
-            _all_written(ended, writes.holding_updates, "ends of seat holds")
+            _all_written(ended, len(writes.holding_updates), "ends of seat holds")
         if writes.holdings:
             await write_seat_holds(self._connection, writes.holdings)
+        await self._write_sales(writes)
+
+    async def _write_sales(self, writes: Writes) -> None:
         if writes.orders:
             await write_orders(self._connection, writes.orders)
         if writes.payments:
-            _all_written(await write_payments(self._connection, writes.payments), writes.payments, "payments")
-        events = writes.payment_events
-        if events:
-            _all_written(await write_payment_events(self._connection, events), events, "payment events")
+            payments = await write_payments(self._connection, writes.payments)
+            _all_written(payments, len(writes.payments), "payments")
+        if writes.payment_events:
+            events = await write_payment_events(self._connection, writes.payment_events)
+            _all_written(events, len(writes.payment_events), "payment events")
 
-    async def _write_requests(self, requests: Sequence[Request]) -> None:
-        columns = (
-            [request.request_id for request in requests],
-            [request.key.kind for request in requests],
-            [request.key.resource_id for request in requests],
-            [request.source for request in requests],
-            [request.claim_id for request in requests],
-            [request.owns_claim for request in requests],
-            [request.fingerprint for request in requests],
-            [request.command for request in requests],
-            [request.reason for request in requests],
-            [request.events for request in requests],
-            [request.arrived_at for request in requests],
-            [request.decided_at for request in requests],
-            [request.partition for request in requests],
-            [request.offset for request in requests],
-            [request.step_of for request in requests],
-        )
-        written = await self._connection.fetch(queries.WRITE_REQUESTS, *columns)
-        _all_written(len(written), requests, "requests")
 
-    async def _write_resources(self, writes: Sequence[ResourceWrite]) -> None:
-        columns = (
-            *_columns([write.key for write in writes]),
-            [write.resource.version for write in writes],
-            [_encode(write.resource.settings).decode() for write in writes],
-            [write.resource.counters.capacity for write in writes],
-            [write.resource.counters.held for write in writes],
-            [write.resource.counters.taken for write in writes],
-            [write.resource.counters.remaining for write in writes],
-            [write.resource.counters.oversubscribed_by for write in writes],
-            [write.resource.last_arrived_at for write in writes],
-            [write.expected_version for write in writes],
-        )
-        written = await self._connection.fetch(queries.WRITE_RESOURCES, *columns)
-        _all_written(len(written), writes, "resources")
+def _parts(writes: Writes) -> list[Part]:
+    parts = [_requests(writes.requests)]
+    if writes.resources:
+        parts.append(_resources(writes.resources))
+    if writes.pools:
+        parts.append(_pools(writes.pools))
+    if writes.holds:
+        parts.append(_holds(writes.holds))
+    return parts
 
-    async def _write_pools(self, pools: Mapping[tuple[ResourceKey, str], Pool]) -> None:
-        await self._connection.execute(
-            queries.WRITE_POOLS,
-            *_columns([key for key, _ in pools]),
-            [name for _, name in pools],
-            [pool.capacity for pool in pools.values()],
-            [pool.held for pool in pools.values()],
-            [pool.taken for pool in pools.values()],
-            [pool.ceiling for pool in pools.values()],
-        )
 
-    async def _write_holds(self, holds: Sequence[tuple[ResourceKey, Hold]]) -> None:
-        await self._connection.execute(
-            queries.WRITE_HOLDS,
-            [hold.hold_id for _, hold in holds],
-            *_columns([key for key, _ in holds]),
-            [hold.account for _, hold in holds],
-            [hold.token_hash for _, hold in holds],
-            [hold.buyer for _, hold in holds],
-            [hold.client_reference for _, hold in holds],
-            [hold.status.value for _, hold in holds],
-            [hold.quantity for _, hold in holds],
-            [_encode(hold.units).decode() for _, hold in holds],
-            [hold.granted_at for _, hold in holds],
-            [hold.expires_at for _, hold in holds],
-            [hold.expires_latest_at for _, hold in holds],
-            [hold.ended_at for _, hold in holds],
-            [hold.unit_price for _, hold in holds],
-            [hold.currency for _, hold in holds],
-            [hold.order_id for _, hold in holds],
-        )
+def _requests(requests: Sequence[Request]) -> Part:
+    columns = (
+        [request.request_id for request in requests],
+        [request.key.kind for request in requests],
+        [request.key.resource_id for request in requests],
+        [request.source for request in requests],
+        [request.claim_id for request in requests],
+        [request.owns_claim for request in requests],
+        [request.fingerprint for request in requests],
+        [request.command for request in requests],
+        [request.reason for request in requests],
+        [request.events for request in requests],
+        [request.arrived_at for request in requests],
+        [request.decided_at for request in requests],
+        [request.partition for request in requests],
+        [request.offset for request in requests],
+        [request.step_of for request in requests],
+    )
+    return Part("requests", queries.WRITE_REQUESTS, columns, rows_wanted=len(requests))
+
+
+def _resources(writes: Sequence[ResourceWrite]) -> Part:
+    columns = (
+        *_columns([write.key for write in writes]),
+        [write.resource.version for write in writes],
+        [_encode(write.resource.settings).decode() for write in writes],
+        [write.resource.counters.capacity for write in writes],
+        [write.resource.counters.held for write in writes],
+        [write.resource.counters.taken for write in writes],
+        [write.resource.counters.remaining for write in writes],
+        [write.resource.counters.oversubscribed_by for write in writes],
+        [write.resource.last_arrived_at for write in writes],
+        [write.expected_version for write in writes],
+    )
+    return Part("resources", queries.WRITE_RESOURCES, columns, rows_wanted=len(writes))
+
+
+def _pools(pools: Mapping[tuple[ResourceKey, str], Pool]) -> Part:
+    columns = (
+        *_columns([key for key, _ in pools]),
+        [name for _, name in pools],
+        [pool.capacity for pool in pools.values()],
+        [pool.held for pool in pools.values()],
+        [pool.taken for pool in pools.values()],
+        [pool.ceiling for pool in pools.values()],
+    )
+    return Part("pools", queries.WRITE_POOLS, columns)
+
+
+def _holds(holds: Sequence[tuple[ResourceKey, Hold]]) -> Part:
+    columns = (
+        [hold.hold_id for _, hold in holds],
+        *_columns([key for key, _ in holds]),
+        [hold.account for _, hold in holds],
+        [hold.token_hash for _, hold in holds],
+        [hold.buyer for _, hold in holds],
+        [hold.client_reference for _, hold in holds],
+        [hold.status.value for _, hold in holds],
+        [hold.quantity for _, hold in holds],
+        [_encode(hold.units).decode() for _, hold in holds],
+        [hold.granted_at for _, hold in holds],
+        [hold.expires_at for _, hold in holds],
+        [hold.expires_latest_at for _, hold in holds],
+        [hold.ended_at for _, hold in holds],
+        [hold.unit_price for _, hold in holds],
+        [hold.currency for _, hold in holds],
+        [hold.order_id for _, hold in holds],
+    )
+    return Part("holds", queries.WRITE_HOLDS, columns)
 
 
 class Store:
@@ -319,9 +336,9 @@ class Store:
             yield Transaction(connection)
 
 
-def _all_written(written: int, asked: Sized, what: str) -> None:
-    if written != len(asked):
-        message = f"{len(asked) - written} of {len(asked)} {what} were decided by somebody else"
+def _all_written(written: int, asked: int, what: str) -> None:
+    if written != asked:
+        message = f"{asked - written} of {asked} {what} were decided by somebody else"
         raise RacedError(message)
 
 

@@ -57,6 +57,7 @@ class _Structured(msgspec.Struct):
     traceparent: str | None = None
 
 
+_encoder = msgspec.json.Encoder()
 _structured = msgspec.json.Decoder(_Structured)
 _VERSION: Final = re.compile(r"[1-9][0-9]{0,8}\Z")
 _TRACE_PARENT: Final = re.compile(r"[0-9a-f-]{1,55}\Z")
@@ -181,6 +182,25 @@ def _text(content: bytes, name: str) -> str:
 def data_schema(family: str, type_name: str, version: int = DEFAULT_VERSION) -> str:
     """Return the reference to the schema of a message: `/schemas/{family}/{type}/{version}`."""
     return f"/schemas/{family}/{type_name}/{version}"
+
+
+def encode_structured(event: Envelope, family: str) -> bytes:
+    """Return an event as one JSON object, its data within."""
+    attributes = {
+        "specversion": SPEC_VERSION,
+        "type": event.type,
+        "source": event.source,
+        "id": event.id,
+        "dataschema": data_schema(family, event.type, event.version),
+        "datacontenttype": JSON,
+        "subject": event.subject,
+        "time": event.time,
+        "expirytime": event.expiry_time,
+        "traceparent": event.traceparent,
+        **event.extensions,
+        "data": msgspec.Raw(event.data),
+    }
+    return _encoder.encode({name: value for name, value in attributes.items() if value is not None})
 
 
 def encode(event: Envelope, family: str) -> list[tuple[str, bytes]]:

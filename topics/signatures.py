@@ -7,7 +7,6 @@ the fields as netstrings (https://cr.yp.to/proto/netstrings.txt), so that no fie
 
 import base64
 import binascii
-import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -77,19 +76,15 @@ class Signed:
 
     def digest(self, secret: bytes) -> bytes:
         """Return the HMAC-SHA256 of the fields."""
-        mac = hmac.new(secret, digestmod=hashlib.sha256)
-        for part in (
+        parts = (
             self.kind.encode(),
             self.key,
             self.type.encode(),
             self.source.encode(),
             self.id.encode(),
             self.value,
-        ):
-            mac.update(b"%d:" % len(part))
-            mac.update(part)
-            mac.update(b",")
-        return mac.digest()
+        )
+        return hmac.digest(secret, b"".join([b"%d:%b," % (len(part), part) for part in parts]), "sha256")
 
 
 def derived_key(installation_secret: bytes, key_id: str, source_prefix: str, scopes: Iterable[Scope]) -> SigningKey:

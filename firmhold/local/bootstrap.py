@@ -25,7 +25,7 @@ PYTHONS = ((3, 11), (3, 12))
 UV = "uv==0.13.8"
 # What is pinned for a checkout, and of that what an image needs: neither the tools nor the local servers.
 LOCKS = {
-    "requirements.lock": "--extra local --group dev",
+    "requirements.lock": "--extra local --extra bench --group dev",
     "requirements-image.lock": "--group build --constraint requirements.lock",
 }
 

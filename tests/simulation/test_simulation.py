@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.auditor import audit
-from tests.simulation.evidence import Evidence
+from tests.simulation.evidence import Evidence, Lying
 from tests.simulation.run import evidence_of, in_a_process, play
 from tests.twins.memory_log import LogRecord
 
@@ -83,7 +83,8 @@ def with_two_events_swapped(evidence: Evidence) -> Evidence:
     """Let a slot's second version appear before its first."""
     placed = of_type(evidence, b"hold.placed")
     first = evidence.events[placed[0]]
-    second = next(place for place in placed[1:] if evidence.events[place].key == first.key)
+    of_slot = [place for place in placed if evidence.events[place].key == first.key]
+    second = next(place for place in of_slot if _id(evidence.events[place]) != _id(first))  # the first may come again
     events = list(evidence.events)
     events[placed[0]], events[second] = events[second], events[placed[0]]
     return replace(evidence, events=events)
@@ -150,6 +151,10 @@ def _with_hold(evidence: Evidence, now: str, **columns: object) -> Evidence:
     place = next(number for number, row in enumerate(evidence.rows["holds"]) if row["status"] == now)
     holds = [{**row, **columns} if number == place else row for number, row in enumerate(evidence.rows["holds"])]
     return replace(evidence, rows={**evidence.rows, "holds": holds})
+
+
+def _id(it: Lying) -> bytes | None:
+    return dict(it.headers)["ce_id"]
 
 
 def _record(it: object) -> LogRecord:

@@ -17,6 +17,7 @@ from schema.store import Store
 from tests.twins import memory_orders as orders_
 from tests.twins import memory_seat_holds as seat_holds_
 from tests.twins import memory_tables as tables_
+from tests.twins.joined import parts_of
 from tests.twins.line import DirectLine, Line, Unplugged
 from tests.twins.memory_tables import Read, Row, Tables
 from tests.twins.row_locks import Locks, Patience
@@ -131,6 +132,9 @@ class _Session:
             return []
         if query == queries.END_SEAT_HOLDS:
             return seat_holds_.end_seat_holds(server.tables, self._changes, values)
+        parts = parts_of(query, values)
+        if parts:
+            return [{part.name: len(await self._run(part.query, part.arguments)) for part in parts}]
         waiting = {
             queries.LOCK_RESOURCES: self._lock_resources,
             queries.WRITE_REQUESTS: self._insert_requests,

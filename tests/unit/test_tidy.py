@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("topics", "workers", "schema", "gateway", "firmhold", "tests")
+PACKAGES = ("topics", "workers", "schema", "gateway", "firmhold", "bench", "tests")
 FUNCTION_LINES_MAX = 70
 FILE_LINES_MAX = 400
 MEANINGLESS_NAMES = {

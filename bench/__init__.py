@@ -1,0 +1,1 @@
+"""What Firmhold is measured against."""

@@ -1,0 +1,65 @@
+"""A limit: a Faust agent that takes events and does nothing, set up as our worker's. No worker on Faust can be faster.
+
+Says `ready`, and when it has taken `--count` events `passed` with the time of the machine's monotonic clock.
+"""
+
+import argparse
+import asyncio
+import tempfile
+import time
+from typing import Any
+
+import faust
+import uvloop
+
+
+async def main(options: argparse.Namespace) -> None:
+    """Take events until there were enough."""
+    app = faust.App(
+        options.topic,
+        broker=f"kafka://{options.kafka}",
+        store="memory://",
+        datadir=tempfile.gettempdir(),
+        autodiscover=False,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        table_standby_replicas=0,
+        stream_wait_empty=False,
+        web_enabled=False,
+        broker_commit_interval=0.25,
+        broker_commit_every=10_000,
+        stream_buffer_maxsize=1024,
+        consumer_auto_offset_reset="earliest",
+    )
+    done, assigned = asyncio.Event(), asyncio.Event()
+    topic = app.topic(options.topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+
+    async def take(stream: Any) -> None:  # noqa: ANN401 - Faust's interface leaves `noack` out
+        count = 0
+        async for event in stream.noack().events():
+            event.ack()
+            count += 1
+            if count == options.count:
+                print(f"passed {time.monotonic()}", flush=True)  # noqa: T201 - the driver reads it
+                done.set()
+
+    async def on_assigned(*_: object, **__: object) -> None:
+        assigned.set()
+
+    app.agent(topic)(take)
+    app.on_partitions_assigned.connect(on_assigned)
+    starting = asyncio.create_task(app.start())
+    await assigned.wait()
+    print("ready", flush=True)  # noqa: T201 - the driver reads it
+    await done.wait()
+    starting.cancel()
+    await app.stop()
+
+
+if __name__ == "__main__":
+    PARSER = argparse.ArgumentParser()
+    PARSER.add_argument("--kafka", required=True)
+    PARSER.add_argument("--topic", required=True)
+    PARSER.add_argument("--count", type=int, required=True)
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    uvloop.run(main(PARSER.parse_args()))

@@ -1,0 +1,109 @@
+"""Run scenarios in interleaved rounds: all contenders of a group once, then all again in another order.
+
+So what slows the machine for a while slows all of them, and ratios are taken within a round.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+
+from rich.progress import Progress
+
+from firmhold.bench.cases import Bench, Case, Group
+from firmhold.bench.machine import Memory, memory_of, this_machine, watched_memory, worker_process
+from firmhold.bench.peers import CHECKOUT, started_peers
+from firmhold.bench.results import Results, Row
+from firmhold.bench.scenarios import SCENARIOS
+from firmhold.bench.stack import running_stack
+from firmhold.settings import Settings
+
+WARM_UP_SECONDS = 1.0
+CHOICE_SECONDS = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is measured."""
+
+    scenarios: Sequence[str]
+    peers: bool
+    rounds: int
+    seconds: float
+    clients: Sequence[int]
+    commands: int
+
+
+async def run(settings: Settings, plan: Plan, progress: Progress) -> Results:
+    """Measure; raises what is wrong with the stack, a peer, or an answer."""
+    results = Results(machine=this_machine(CHECKOUT), memory=None, rows=[])
+    worker = worker_process(settings.kafka, settings.postgres.get_secret_value())
+    async with _bench(settings, plan) as bench:
+        for name in plan.scenarios:
+            async with AsyncExitStack() as watching:
+                samples: list[float] = []
+                if name == "kafka" and worker is not None:
+                    samples = await watching.enter_async_context(watched_memory(worker))
+                async for group in SCENARIOS[name](bench):
+                    results.rows += await _measure(group, plan, progress)
+            if samples:
+                results.memory = _larger(results.memory, memory_of(samples))
+    return results
+
+
+def _larger(one: Memory | None, other: Memory) -> Memory:
+    return other if one is None or other.most_mib >= one.most_mib else one
+
+
+@asynccontextmanager
+async def _bench(settings: Settings, plan: Plan) -> AsyncIterator[Bench]:
+    async with AsyncExitStack() as opened:
+        firmhold = await opened.enter_async_context(running_stack(settings))
+        bench = Bench(
+            firmhold=firmhold,
+            peers=[],
+            sized_peers=[],
+            constant=None,
+            clients=plan.clients,
+            commands=plan.commands,
+            kafka=settings.kafka,
+            postgres=settings.postgres.get_secret_value(),
+            topic_prefix=settings.topic_prefix,
+            partitions=settings.partitions,
+        )
+        if plan.peers:
+            peers = await opened.enter_async_context(started_peers(settings))
+            bench = replace(bench, peers=peers.plain, sized_peers=peers.sized, constant=peers.constant)
+        yield bench
+
+
+async def _measure(group: Group, plan: Plan, progress: Progress) -> list[Row]:
+    rounds = min(plan.rounds, group.rounds_max or plan.rounds)
+    title = f"{group.scenario}, {group.clients} clients" if group.clients else group.scenario
+    choosing = sum(len(cases) for cases in group.choices)
+    task = progress.add_task(title, total=choosing + (len(group.cases) + len(group.choices)) * rounds)
+    chosen = [await _best(cases, lambda: progress.advance(task)) for cases in group.choices]
+    cases = [*group.cases, *chosen]
+    rows = [Row(scenario=group.scenario, clients=group.clients, contender=case.contender, rounds=[]) for case in cases]
+    for case in group.cases:
+        if case.warm_up:
+            await case.measure(WARM_UP_SECONDS)
+    for number in range(rounds):
+        turn = number % len(cases)
+        for place in [*range(turn, len(cases)), *range(turn)]:
+            figures = await cases[place].measure(plan.seconds)
+            rows[place].rounds.append(figures)
+            progress.update(
+                task, advance=1, description=f"{title}: {cases[place].contender} {figures.per_second:,.0f}/s"
+            )
+    progress.update(task, description=title)
+    return rows
+
+
+async def _best(cases: Sequence[Case], advance: Callable[[], None]) -> Case:
+    """Return the fastest variant, each measured once for a moment."""
+    rates: list[float] = []
+    for case in cases:
+        await case.measure(WARM_UP_SECONDS)
+        rates.append((await case.measure(CHOICE_SECONDS)).per_second)
+        advance()
+    return cases[rates.index(max(rates))]

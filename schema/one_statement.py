@@ -1,0 +1,51 @@
+"""Join writes into one statement: each costs a round trip to Postgres, and a lone command waits for all of them.
+
+Postgres runs the parts on one snapshot, so none may need to see what another one wrote.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_PARAMETER = re.compile(r"\$(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A writing query, its arguments, and how many rows it must return, if it matters (it then has a `returning`)."""
+
+    name: str
+    query: str
+    arguments: Sequence[Any]
+    rows_wanted: int | None = None
+
+
+def in_one_statement(parts: Sequence[Part]) -> tuple[str, list[Any]]:
+    """Return a statement that runs all parts, and its arguments; its one row counts the parts that have `rows_wanted`.
+
+    At least one part must have it.
+
+    The parts run in their order: counting asks for them one after the other, and Postgres runs the uncounted ones last.
+    """
+    arguments: list[Any] = []
+    texts: list[str] = []
+    for part in parts:
+        texts.append(f"{part.name}_written as (\n{_shifted(part.query, len(arguments))}\n)")
+        arguments += part.arguments
+    counts = [
+        f"(select count(*) from {part.name}_written) as {part.name}"  # noqa: S608 - names are ours
+        for part in parts
+        if part.rows_wanted is not None
+    ]
+    return f"with {', '.join(texts)}\nselect {', '.join(counts)}", arguments
+
+
+def _shifted(query: str, count: int) -> str:
+    """Return a query with its parameters numbered behind so many others."""
+    return _PARAMETER.sub(lambda found: f"${int(found[1]) + count}", _without_comments(query))
+
+
+def _without_comments(query: str) -> str:
+    """Leave out comment lines: they speak of parameters by their old numbers."""
+    return "\n".join(line for line in query.splitlines() if not line.startswith("--"))

@@ -1,0 +1,145 @@
+"""Commands of one resource that wait for the log share a record; nobody waits for a timer, and nobody is forgotten."""
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+
+from gateway.grouping import GROUP_BYTES_MAX, Grouping
+from tests.unit.builders import GATEWAY
+from topics.commands import BATCH, BATCH_COMMANDS_MAX, Hold
+from topics.producer import Acknowledgement, Record
+from topics.record import CommandEvent, command_event
+
+
+class Log:
+    """Takes records, and acknowledges each when told to."""
+
+    def __init__(self) -> None:
+        self.records: asyncio.Queue[tuple[Record, asyncio.Future[Acknowledgement]]] = asyncio.Queue()
+
+    async def send_all(self, records: Sequence[Record]) -> Sequence[Acknowledgement]:
+        """Wait for the acknowledgement of the one record."""
+        (record,) = records
+        acknowledged: asyncio.Future[Acknowledgement] = asyncio.get_running_loop().create_future()
+        self.records.put_nowait((record, acknowledged))
+        return [await acknowledged]
+
+    async def take(self) -> tuple[Record, asyncio.Future[Acknowledgement]]:
+        """Return the next record."""
+        return await asyncio.wait_for(self.records.get(), 5)
+
+
+def event(number: int, room: str = "room-1", reference: str = "a") -> CommandEvent:
+    """Return the event of a hold."""
+    command = Hold(resource_id=room, client_reference=reference)
+    return command_event("slots.commands", "slot", command, source="gateway/alice", command_id=f"key-{number}")
+
+
+def type_of(record: Record) -> str:
+    """Return the type of a record."""
+    return dict(record.headers)["ce_type"].decode()
+
+
+def ids_of(record: Record) -> list[str]:
+    """Return the ids that a batch carries, in its order."""
+    assert type_of(record) == BATCH
+    parts = msgspec.json.decode(record.value or b"", type=list[dict[str, object]])
+    return [str(part["id"]) for part in parts]
+
+
+async def test_what_comes_meanwhile_goes_together() -> None:
+    """The first goes alone at once, the others in one record when it is acknowledged; each learns where its own lies.
+
+    Fails if the first waits for others, or each command is sent by itself.
+    """
+    log = Log()
+    grouping = Grouping(log.send_all, GATEWAY)
+    sending = [asyncio.create_task(grouping.send(event(0)))]
+    first, acknowledge_first = await log.take()
+    sending += [asyncio.create_task(grouping.send(event(number))) for number in range(1, 4)]
+    await asyncio.sleep(0)
+    assert type_of(first) == "Hold"
+    assert log.records.empty()
+    acknowledge_first.set_result(Acknowledgement(3, 7, 1))
+    second, acknowledge_second = await log.take()
+    assert ids_of(second) == ["key-1", "key-2", "key-3"]
+    acknowledge_second.set_result(Acknowledgement(3, 8, 2))
+    assert [one.offset for one in await asyncio.gather(*sending)] == [7, 8, 8, 8]
+
+
+async def test_resources_do_not_wait_for_each_other() -> None:
+    """Fails if one resource's commands queue behind another's."""
+    log = Log()
+    grouping = Grouping(log.send_all, GATEWAY)
+    sending = [asyncio.create_task(grouping.send(event(0, room))) for room in ("room-1", "room-2")]
+    taken = [await log.take() for _ in sending]
+    assert {record.key for record, _ in taken} == {b"room-1", b"room-2"}
+    for _, acknowledged in taken:
+        acknowledged.set_result(Acknowledgement(0, 0, 0))
+    await asyncio.gather(*sending)
+
+
+async def test_a_record_is_bounded() -> None:
+    """In commands and in bytes. Fails without either bound."""
+    log = Log()
+    grouping = Grouping(log.send_all, GATEWAY)
+    large = "x" * (GROUP_BYTES_MAX // 2)
+    sizes: list[int] = []
+    texts = ["a"] * (BATCH_COMMANDS_MAX + 5) + [large] * 4
+    sending = [asyncio.create_task(grouping.send(event(number, reference=text))) for number, text in enumerate(texts)]
+    while sum(sizes) < len(texts):
+        record, acknowledged = await log.take()
+        sizes.append(1 if type_of(record) == "Hold" else len(ids_of(record)))
+        acknowledged.set_result(Acknowledgement(0, len(sizes), 0))
+    await asyncio.gather(*sending)
+    assert sizes == [BATCH_COMMANDS_MAX, 5 + 1, 1, 1, 1]
+
+
+async def test_who_gives_up_before_his_turn_is_not_sent() -> None:
+    """Fails if a command is published whose caller was told that it may not have been."""
+    log = Log()
+    grouping = Grouping(log.send_all, GATEWAY)
+    sending = [asyncio.create_task(grouping.send(event(0)))]
+    _, acknowledged = await log.take()
+    sending += [asyncio.create_task(grouping.send(event(number))) for number in (1, 2)]
+    await asyncio.sleep(0)
+    sending[1].cancel()
+    await asyncio.wait([sending[1]])
+    acknowledged.set_result(Acknowledgement(0, 0, 0))
+    record, acknowledged = await log.take()
+    assert (type_of(record), dict(record.headers)["ce_id"]) == ("Hold", b"key-2")
+    acknowledged.set_result(Acknowledgement(0, 1, 0))
+    await asyncio.gather(sending[0], sending[2])
+
+
+async def test_a_sending_that_nobody_waits_for_ends_and_the_next_one_begins_anew() -> None:
+    """A log that is silent keeps no lane of a resource shut. Fails if the sending is not ended."""
+    log = Log()
+    grouping = Grouping(log.send_all, GATEWAY)
+    lost = asyncio.create_task(grouping.send(event(0)))
+    _, stuck = await log.take()
+    lost.cancel()
+    await asyncio.wait([lost])
+    later = asyncio.create_task(grouping.send(event(1)))
+    record, acknowledged = await log.take()
+    assert dict(record.headers)["ce_id"] == b"key-1"
+    assert stuck.cancelled()
+    acknowledged.set_result(Acknowledgement(0, 1, 0))
+    assert (await later).offset == 1
+
+
+async def test_a_fault_is_told_to_all_whom_it_concerns_and_to_nobody_else() -> None:
+    """Fails if one who waits is left waiting."""
+    log = Log()
+    grouping = Grouping(log.send_all, GATEWAY)
+    first = [asyncio.create_task(grouping.send(event(number))) for number in range(2)]
+    _, acknowledged = await log.take()
+    later = asyncio.create_task(grouping.send(event(2)))
+    await asyncio.sleep(0)
+    acknowledged.set_exception(ValueError("too large"))
+    told = await asyncio.gather(*first, return_exceptions=True)
+    assert [str(one) for one in told] == ["too large", "too large"]
+    _, acknowledged = await log.take()
+    acknowledged.set_result(Acknowledgement(0, 5, 0))
+    assert (await later).offset == 5
