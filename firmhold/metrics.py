@@ -91,8 +91,9 @@ LAG = Metric(
     "firmhold_lag_commands",
     Type.GAUGE,
     (GATEWAY,),
-    "Commands in the log whose offset no worker has committed, told with every worker down, too. Growing for minutes: the "
-    "workers are down, stuck or too few. Not there: Kafka does not say, see firmhold_lag_read_seconds.",
+    "Records of commands in the log whose offset no worker has committed (one may carry several commands of a resource), told "
+    "with every worker down, too. Growing for minutes: the workers are down, stuck or too few. Not there: Kafka does not say, "
+    "see firmhold_lag_read_seconds.",
     ("kind",),
 )
 BACKLOG_AGE = Metric(

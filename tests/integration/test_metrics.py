@@ -162,11 +162,12 @@ async def purged(story: Story) -> None:
 
 async def down(story: Story) -> None:
     """Stop every worker: the gateway tells the lag, its age, and who waits; a worker without Postgres tries again."""
-    slot = fresh()
-    await story.alice.define(slot, 5)
+    slots = [fresh() for _ in range(3)]  # those of one slot would share a record
+    for slot in slots:
+        await story.alice.define(slot, 5)
     await story.until(metrics.GATEWAY, "firmhold_lag_commands slot", 0, 0)
     await story.workers()[-1].stop()
-    waiting = [asyncio.create_task(story.alice.hold(slot, key=uuid.uuid4().hex)) for _ in range(3)]
+    waiting = [asyncio.create_task(story.alice.hold(slot, key=uuid.uuid4().hex)) for slot in slots]
     await story.until(metrics.GATEWAY, "firmhold_waiters", 3)
     await story.until(metrics.GATEWAY, "firmhold_lag_commands slot", 3, 3)
     first = await story.until(metrics.GATEWAY, "firmhold_backlog_age_seconds", 0.1)
