@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 import pytest_asyncio
 
 from firmhold.local.servers import Servers
@@ -19,6 +20,8 @@ from tests.servers import Urls
 from tests.till import Till
 from topics.commands import DefineResource, Hold
 from topics.orders import OrderStatus
+
+pytestmark = pytest.mark.chaos
 
 HOLDS = 50
 OUTAGE_SECONDS = 6.0

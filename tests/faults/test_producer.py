@@ -4,6 +4,8 @@ import asyncio
 import uuid
 from collections.abc import Sequence
 
+import pytest
+
 from firmhold.local.kafka_server import KafkaServer
 from firmhold.local.servers import Servers
 from tests.installation import PARTITIONS
@@ -17,6 +19,7 @@ OUTAGE_SECONDS = 5.0
 OUTAGES_MAX = 6
 
 
+@pytest.mark.chaos
 async def test_planned_stop_longer_than_the_request_timeout(own_servers: Servers) -> None:
     """Every record is acknowledged in the end, and the producer was replaced on the way.
 
