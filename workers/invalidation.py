@@ -30,12 +30,16 @@ class Invalidator:
         self.skipped = 0
 
     async def invalidate(self, versions: Mapping[ResourceKey, int], kinds_defined: Collection[str] = ()) -> None:
-        """Tell of resources at their versions, and of kinds of which there may be a new one. Raises nothing for the cache."""
+        """Tell of resources at their versions, and of kinds of which there may be a new one. Raises nothing for the cache.
+
+        One at its first version is new: who created it may have died before he told.
+        """
         if not versions:
             return
+        kinds = {*kinds_defined, *(key.kind for key, version in versions.items() if version == 1)}
         names = {resource_name(key.kind, key.resource_id): version for key, version in versions.items()}
         try:
-            await self._tombstones.write(names, [ids_name(kind) for kind in kinds_defined])
+            await self._tombstones.write(names, [ids_name(kind) for kind in sorted(kinds)])
         except (OSError, TimeoutError) as fault:
             self.skipped += 1
             _log.warning("redis did not take an invalidation, the TTL will", resources=len(names), fault=repr(fault))
