@@ -101,7 +101,7 @@ class ResilientProducer:
         """Send all; return the acknowledgements of those from the front that have theirs."""
         sent: list[_Sent] = []
         try:
-            if len(records) == 1:
+            if len(records) == 1 and not _is_empty(records[0]):
                 await self._send_one(producer, records[0], sent)
             else:
                 await self._send_together(producer, records, sent)
@@ -217,3 +217,8 @@ async def _close(producer: AIOKafkaProducer) -> None:
 
 
 SendAll = Callable[[Sequence[Record]], Awaitable[Sequence[Acknowledgement]]]
+
+
+def _is_empty(record: Record) -> bool:
+    """Tell whether aiokafka's `send` would refuse it (an assertion): a stranger's null record is put aside as it is."""
+    return record.key is None and record.value is None

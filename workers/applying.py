@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 from schema.faults import is_culprit
 from schema.rows import Holding, ResourceKey
@@ -16,7 +17,7 @@ from workers.crash_points import CrashPoint, Reached
 from workers.pseudonyms import as_sent
 from workers.stages import Stage, Stages
 from workers.state_reading import read_states
-from workers.steps import CrowdedError, crowd_of, step_of, with_steps
+from workers.steps import CrowdedError, crowd_of, parts_around, step_of, with_steps
 
 RERUNS_MAX = 10
 INTERNAL_ERROR_DETAIL = "the command could not be decided; it was put aside for an operator"
@@ -84,24 +85,23 @@ class Applier:
         return await self._apply_one_by_one(commands)
 
     async def _apply_together(self, commands: Sequence[Arrived]) -> Applied:
-        while True:
+        """Apply a batch in as few transactions as it can be; raises what any of them raises, and nothing is told then.
+
+        What is decided already by then is found when the batch is tried again.
+        """
+        waiting: list[Sequence[Arrived]] = [commands]  # the next one last
+        applied: list[Applied] = []
+        while waiting:
+            part = waiting.pop()
             try:
-                return await _unraced(lambda: self._in_transaction(commands))
+                applied.append(await _unraced(partial(self._in_transaction, part)))
             except CrowdedError as crowded:
-                if len(commands) > 1:
-                    return await self._apply_in_parts(commands, crowded.crowd.place)
-                step = step_of(commands[0], crowded.crowd.steps + 1)
-            await self._take(step)
-
-    async def _take(self, step: Arrived) -> None:
-        await _unraced(lambda: self._in_transaction([step]))
-
-    async def _apply_in_parts(self, commands: Sequence[Arrived], place: int) -> Applied:
-        """Apply what is before the command at `place`, then that one alone, then the rest."""
-        parts = [commands[:place], commands[place : place + 1], commands[place + 1 :]]
-        applied = [await self._apply_together(part) for part in parts if part]
-        versions = {key: version for one in applied for key, version in one.versions.items()}
-        return Applied(tuple(outcome for one in applied for outcome in one.outcomes), versions)
+                if len(part) == 1:
+                    waiting += [part, [step_of(part[0], crowded.crowd.steps + 1)]]
+                else:
+                    waiting += reversed(parts_around(part, crowded.crowd.place))
+        outcomes = [outcome for one in applied for outcome in one.outcomes if outcome.arrived.step_of is None]
+        return Applied(tuple(outcomes), {key: version for one in applied for key, version in one.versions.items()})
 
     async def _in_transaction(self, commands: Sequence[Arrived]) -> BatchDecision:
         laps = self.stages.begin()

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import groupby
 from typing import Final
 
 from schema.rows import ResourceKey
@@ -71,6 +72,19 @@ def _may_have_more(state: State, decided_at: datetime, due_max: int) -> bool:
 def _is_full(state: State, until: datetime, due_max: int) -> bool:
     due = Counter(type(row) for row in state.due(until))
     return max(due.values(), default=0) >= due_max
+
+
+def parts_around(commands: Sequence[Arrived], place: int) -> list[Sequence[Arrived]]:
+    """Take a batch apart, in its order: the command at `place` and those behind it on its resource alone, others together.
+
+    Those behind it may have to wait for steps, too: each of them judges what is over on its own arrival.
+    """
+    crowded = commands[place].key
+    parts: list[Sequence[Arrived]] = [commands[:place]] if place else []
+    for alone, group in groupby(commands[place:], lambda arrived: arrived.key == crowded):
+        behind = list(group)
+        parts += [[arrived] for arrived in behind] if alone else [behind]
+    return parts
 
 
 def step_of(arrived: Arrived, number: int) -> Arrived:

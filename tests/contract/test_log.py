@@ -222,6 +222,13 @@ async def test_a_record_comes_as_it_went(log: Log) -> None:
     assert (second.key, second.value, second.headers) == (KEYS[0], None, ())
 
 
+async def test_a_record_of_nothing_is_taken_alone(log: Log) -> None:
+    """A stranger's record without key and value goes on as it is; seen to fail (an assertion) with aiokafka's own `send`."""
+    await log.send_all([Record(log.topic, None, None, [("a", b"1")], 1)])
+    (found,) = await fetched(await log.joined("one"), 1)
+    assert (found.key, found.value, found.headers) == (None, None, (("a", b"1"),))
+
+
 async def test_what_is_committed_does_not_come_again(log: Log) -> None:
     """A group begins at the start, and each later member where the commits say; what was fetched counts for nothing."""
     await log.send_all([Record(log.topic, None, b"%d" % number, [], partition=1) for number in range(6)])

@@ -232,3 +232,19 @@ async def test_orders_that_are_over_are_ended_in_steps_too(site: Site, postgres_
     hold = arrival_of(Hold(resource_id="shoe", quantity=MANY), "all", kind="product")
     (outcome,) = await site.apply(hold)
     assert types(outcome.events or ()) == ["order.cancelled"] * MANY + ["hold.placed"]
+
+
+async def test_a_long_backlog_of_a_crowded_slot(site: Site, postgres_url: str) -> None:
+    """Hundreds of commands that came before so much was over are decided one by one, however deep the backlog is.
+
+    Seen to fail (RecursionError, which stops a worker) with a call within a call for each of them.
+    """
+    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    holds = [Hold(resource_id="room") for _ in range(MANY)]
+    given: list[Command] = [DefineResource(resource_id="room", capacity=MANY), *holds]
+    filling = [arrived(one, claim=f"{place}", appended_at=an_hour_ago) for place, one in enumerate(given)]
+    await site.apply(*filling)
+    await make_over(postgres_url)
+    early = an_hour_ago + timedelta(minutes=1)
+    late = [arrived(Hold(resource_id="room"), claim=f"late {number}", appended_at=early) for number in range(450)]
+    assert {outcome.reason for outcome in await site.apply(*late)} == {"sold_out"}

@@ -5,8 +5,17 @@ from collections.abc import Mapping
 from topics.refusals import PRECEDENCE
 from workers.crash_points import CrashPoint
 
-# A culprit is not simulated (tests/faults/test_culprits.py); what is forbidden is turned away and not refused.
-_NOT_SIMULATED = {"internal_error", "forbidden"}
+# A culprit is not simulated (tests/faults/test_culprits.py), nor are orders and plans of seats; what is forbidden is turned
+# away and not refused.
+_NOT_SIMULATED = {
+    "internal_error",
+    "forbidden",
+    "needs_order",
+    "hold_used",
+    "order_not_found",
+    "payment_of_another_order",
+    "unknown_pool",
+}
 
 WANTED = (
     *(f"died {point.value}" for point in CrashPoint),
