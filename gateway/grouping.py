@@ -91,10 +91,10 @@ class Grouping:
 
     async def _send_group(self, group: Sequence[_Waiting]) -> None:
         events = [one.event for one in group]
-        record = (
-            record_of(events[0], self._signing_key) if len(events) == 1 else batch_record(events, self._signing_key)
-        )
         try:
+            record = (
+                record_of(events[0], self._signing_key) if len(events) == 1 else batch_record(events, self._signing_key)
+            )
             acknowledgement = await self.send_record(record)
         except Exception as fault:  # noqa: BLE001 - whoever waits for the record is told
             for one in group:

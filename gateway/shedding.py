@@ -22,8 +22,8 @@ class Cause(Enum):
 class Breaker:
     """Watches what is on its way to the log. Closed: all may publish. Open: nobody.
 
-    It opens when something waits for its acknowledgement for longer than `silent_seconds` and nothing else was
-    acknowledged meanwhile, or when a publication was given up. A sign of life of the log lets one publication through as
+    It opens when something waits for its acknowledgement for longer than `silent_seconds`, or was given up, and nothing
+    else was acknowledged meanwhile: a hot resource may have a long queue while the log answers. A sign of life of the log lets one publication through as
     a trial; the first acknowledgement, the trial's or an older one's, closes it again.
     """
 
@@ -63,8 +63,10 @@ class Breaker:
 
     def give_up(self, number: int) -> None:
         """Note that nobody waits any longer for its acknowledgement, which did not come."""
+        began = self._began.get(number)
         self.forget(number)
-        self._open()
+        if began is None or self._acknowledged_at < began:
+            self._open()
 
     def forget(self, number: int) -> None:
         """Note that it ended for a reason which says nothing of the log."""

@@ -21,6 +21,13 @@ BREAKER: dict[str, list[Step]] = {
         (2.0, "admits", False),
     ],
     "given up opens it though nothing else waits": [(0, "begin", 0), (5, "give up", 0), (60, "admits", False)],
+    "given up behind a long queue, while others are acknowledged": [
+        (0, "begin", 0),
+        (0.1, "begin", 1),
+        (4.5, "acknowledge", 1),
+        (5, "give up", 0),
+        (5, "admits", True),
+    ],
     "its client went away": [(0, "begin", 0), (0.5, "forget", 0), (5, "admits", True)],
     "a late acknowledgement closes it": [
         (0, "begin", 0),
