@@ -23,8 +23,8 @@ class Breaker:
     """Watches what is on its way to the log. Closed: all may publish. Open: nobody.
 
     It opens when something waits for its acknowledgement for longer than `silent_seconds`, or was given up, and nothing
-    else was acknowledged meanwhile: a hot resource may have a long queue while the log answers. A sign of life of the log lets one publication through as
-    a trial; the first acknowledgement, the trial's or an older one's, closes it again.
+    else was acknowledged meanwhile: a hot resource may have a long queue while the log answers. A sign of life of the log
+    lets one publication through as a trial; the first acknowledgement, the trial's or an older one's, closes it again.
     """
 
     def __init__(self, silent_seconds: float) -> None:
