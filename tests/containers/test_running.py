@@ -142,7 +142,7 @@ def look_into(image: Path, place: Path) -> None:
 async def test_the_services_run_as_the_file_says(servers: Urls, tmp_path: Path) -> None:
     """Migrate, topics, then gateway and worker: a hold over HTTP, healthy until they stop, in time and in order.
 
-    Seen to fail with a folder of ours that the Dockerfile does not copy, a package missing from the image's lock, a
+    Fails with a folder of ours that the Dockerfile does not copy, a package missing from the image's lock, a
     command that is none, a probe that asks for what is not there, and a role that does not own its database.
     """
     image = build(tmp_path / "image")

@@ -145,8 +145,7 @@ def lines_of(process: Process) -> list[dict[str, Any]]:
 async def test_no_secret_is_in_any_output(running: Installation, servers: Urls) -> None:
     """Of gateways, workers and tools, whatever goes wrong; and a failure says which request it was about.
 
-    Seen to fail with aiohttp's own log of a request that is no HTTP, with the console's own tracebacks, with
-    Redis's refusal (which repeats the password) and with a port of a URL that is no number, each without its remedy.
+    Seen to fail with aiohttp's own log of a request that is no HTTP, and where no request id is bound.
     """
     told = await hold_and_be_refused(running) | await send_no_http(running)
     await send_strange_records(running)
