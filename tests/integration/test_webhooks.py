@@ -311,7 +311,7 @@ async def test_what_the_gateway_signs_is_told_as_the_providers(shop: Shop) -> No
 async def test_e46_no_answer_before_kafka_has_it(shop: Shop) -> None:
     """A broker that says nothing: 503 with Retry-After, for what is of use and what is not; then elsewhere 200.
 
-    Seen to fail (200) when the answer does not wait for the acknowledgement.
+    Fails (200) if the answer does not wait for the acknowledgement.
     """
     _, order_id = await shop.order()
     hooks = [
