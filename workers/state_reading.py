@@ -65,12 +65,14 @@ async def read_states(transaction: Transaction, commands: Sequence[Arrived], exp
         events={row.request_id: row.events for row in decided},
         owners={(row.source, row.claim_id): row.request_id for row in decided if row.owns_claim},
     )
+    # What is decided already needs nothing: a hold that it names may be over, and is not to expire before older ones.
+    undecided = [arrived for arrived in commands if arrived.request_id not in known.events]
     states = {key: State(key, resources.get(key)) for key in keys}
     due_max = max(min(EXPIRIES_LEAST, expiries_max), expiries_max // max(1, len(resources)))
     if resources:
-        await _read_claims(transaction, commands, states, _Due(_until(resources, decided_at), due_max))
-    await _read_refused(transaction, commands, states)
-    return Reading(decided_at, decided, await _know_payments(transaction, commands, known), states, due_max)
+        await _read_claims(transaction, undecided, states, _Due(_until(resources, decided_at), due_max))
+    await _read_refused(transaction, undecided, states)
+    return Reading(decided_at, decided, await _know_payments(transaction, undecided, known), states, due_max)
 
 
 async def _read_claims(
