@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 
 from tests.installation import Client, Installation, installation
+from tests.postgres_door import Door, door_to
 from tests.servers import Urls
 
 
@@ -29,4 +30,19 @@ async def running(servers: Urls, module_postgres_url: str, logs: Path) -> AsyncI
 async def alice(running: Installation) -> AsyncIterator[Client]:
     """Give a client of the account alice."""
     async with running.client() as client:
+        yield client
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def door(running: Installation) -> AsyncIterator[Door]:
+    """Give the door before the second gateway's Postgres."""
+    async with door_to(running.postgres) as one:
+        yield one
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def second(running: Installation, door: Door) -> AsyncIterator[Client]:
+    """Give a client of a second gateway."""
+    url = await running.start_gateway(FIRMHOLD_POSTGRES=door.url)
+    async with running.client(url=url) as client:
         yield client

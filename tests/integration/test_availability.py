@@ -6,34 +6,18 @@ Two gateways read through one cache; the second one's queries go through a door 
 import asyncio
 import random
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from yarl import URL
 
 from tests.installation import Client, Installation, Reply
 from tests.integration.expectations import fresh, problem
-from tests.postgres_door import Door, door_to
+from tests.postgres_door import Door
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 SLOTS_OF_PAGES = 7
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def door(running: Installation) -> AsyncIterator[Door]:
-    """Give the door before the second gateway's Postgres."""
-    async with door_to(running.postgres) as one:
-        yield one
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def second(running: Installation, door: Door) -> AsyncIterator[Client]:
-    """Give a client of a second gateway."""
-    url = await running.start_gateway(FIRMHOLD_POSTGRES=door.url)
-    async with running.client(url=url) as client:
-        yield client
 
 
 async def free_of(client: Client, *slots: str, **headers: str) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from tests.installation import Client, Installation, installation
 from tests.integration.expectations import fresh
-from tests.postgres_door import Door, door_to
+from tests.postgres_door import Door
 from tests.servers import Urls
 from tests.shop import cancel_order, define_product, hold_units, on_sale, ordered, place_order, stock_of
 from tests.till import SIGNING_KEYS, Till, paid
@@ -40,21 +40,6 @@ async def till(running: Installation) -> AsyncIterator[Till]:
     producer = ResilientProducer(running.urls.kafka, client_id="tests")
     yield Till(running, producer)
     await producer.stop()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def door(running: Installation) -> AsyncIterator[Door]:
-    """Give the door before the second gateway's Postgres."""
-    async with door_to(running.postgres) as one:
-        yield one
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def second(running: Installation, door: Door) -> AsyncIterator[Client]:
-    """Give a client of a second gateway."""
-    url = await running.start_gateway(FIRMHOLD_POSTGRES=door.url)
-    async with running.client(url=url) as client:
-        yield client
 
 
 async def order_as_read(client: Client, order_id: str) -> dict[str, Any]:
