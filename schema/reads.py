@@ -38,6 +38,22 @@ class ResourceReading:
     expires_in_ms: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class PoolsReading:
+    """A resource with the units of its pools that are out, of one instant; a pool that is not named has none out.
+
+    What holds past their expiry have counts as free. As long as the version stays, this changes only by time passing:
+    `over_count`, how many holds are over that nobody has ended yet, tells two such readings apart.
+    """
+
+    version: int
+    settings: Settings
+    held: dict[str, int]
+    taken: dict[str, int]
+    over_count: int
+    expires_in_ms: int | None
+
+
 class Reads:
     """The queries of a gateway; each raises what asyncpg raises if Postgres does not answer."""
 
@@ -87,10 +103,22 @@ class Reads:
 
     async def resources(self, kind: str, resource_ids: Collection[str]) -> dict[str, ResourceReading]:
         """Return those of the resources that exist, with their counters as of now, in one query."""
-        pools: dict[str, list[asyncpg.Record]] = {}
-        for row in await self._pool.fetch(queries.READ_RESOURCES, kind, list(resource_ids)):
-            pools.setdefault(row["resource_id"], []).append(row)
-        return {resource_id: _reading_of(rows) for resource_id, rows in pools.items()}
+        rows = await self._pool.fetch(queries.READ_RESOURCES, kind, list(resource_ids))
+        return {row["resource_id"]: _reading_of(row) for row in rows}
+
+    async def pools_out(self, key: ResourceKey) -> PoolsReading | None:
+        """Return what is out of each pool of a resource, as of now: of a screening its map, in one statement."""
+        row = await self._pool.fetchrow(queries.READ_POOLS_OUT, key.kind, key.resource_id)
+        if row is None:
+            return None
+        return PoolsReading(
+            row["version"],
+            _settings.decode(row["settings"]),
+            _those_out(row["pools"], row["held"]),
+            _those_out(row["pools"], row["taken"]),
+            row["over_count"],
+            row["expires_in_ms"],
+        )
 
     async def resource_ids(self, kind: str, after: str, ids_max: int) -> list[str]:
         """Return ids in Postgres's order, from behind `after` (empty: from the first)."""
@@ -102,15 +130,10 @@ class Reads:
         return await self._pool.fetchval("select true") is True
 
 
-def _reading_of(rows: Sequence[asyncpg.Record]) -> ResourceReading:
-    """Sum up the pools of one resource."""
-    held = remaining = oversubscribed_by = 0
-    for row in rows:
-        pool_held = row["held"] - int(row["due_units"])
-        free = row["pool_capacity"] - pool_held - row["pool_taken"]
-        held += pool_held
-        remaining += max(0, free)
-        oversubscribed_by += max(0, -free)
-    first = rows[0]
-    counters = Counters(first["capacity"], held, first["taken"], remaining, oversubscribed_by)
-    return ResourceReading(first["version"], _settings.decode(first["settings"]), counters, first["expires_in_ms"])
+def _reading_of(row: asyncpg.Record) -> ResourceReading:
+    counters = Counters(row["capacity"], row["held"], row["taken"], row["remaining"], row["oversubscribed_by"])
+    return ResourceReading(row["version"], _settings.decode(row["settings"]), counters, row["expires_in_ms"])
+
+
+def _those_out(pools: Sequence[str], units: Sequence[int]) -> dict[str, int]:
+    return {pool: out for pool, out in zip(pools, units, strict=True) if out}

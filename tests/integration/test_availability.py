@@ -191,8 +191,7 @@ async def test_min_version_reads_postgres_where_the_cache_is_behind(running: Ins
     await alice.define(slot, 4)
     assert await remaining(alice, slot) == 4
     async with running.database() as database:
-        await database.execute("update resources set version = 2 where resource_id = $1", slot)
-        await database.execute("update pools set taken = 1 where resource_id = $1", slot)
+        await database.execute("update resources set version = 2, remaining = 3 where resource_id = $1", slot)
     assert await remaining(alice, slot) == 4
     assert await remaining(alice, slot, **{"Min-Version": "2"}) == 3
     assert await remaining(alice, slot) == 3

@@ -4,7 +4,7 @@ A row is a plain dict of a table's columns. Writing goes into a session's own `C
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from itertools import chain
@@ -194,7 +194,7 @@ def due_resources(tables: Tables, now: datetime, values: Sequence[Any]) -> list[
 
 
 def read_resources(tables: Tables, now: datetime, values: Sequence[Any]) -> list[Row]:
-    """Answer READ_RESOURCES: a row for each pool, with what is due in it and when the next hold of its resource ends."""
+    """Answer READ_RESOURCES: counters with what is due counted as free, and when the next hold of each ends."""
     kind, resource_ids = values
     found = []
     for resource_id in resource_ids:
@@ -203,13 +203,20 @@ def read_resources(tables: Tables, now: datetime, values: Sequence[Any]) -> list
             continue
         live = list(_live(tables, (kind, resource_id)))
         to_come = [ends_at - now for ends_at, _ in live if ends_at > now]
-        for pool in (tables.pools[key] for key in _pools(tables, [[kind], [resource_id]])):
-            due = [json.loads(units).get(pool["pool"], 0) for ends_at, units in live if ends_at <= now]
-            row = {name: resource[name] for name in ("resource_id", "version", "settings", "capacity", "taken")}
-            row |= {"pool_capacity": pool["capacity"], "held": pool["held"], "pool_taken": pool["taken"]}
-            row |= {"due_units": sum(due)}
-            found.append(row | {"expires_in_ms": min(to_come) // _MILLISECOND if to_come else None})
+        pools = [tables.pools[key] for key in _pools(tables, [[kind], [resource_id]])]
+        due = {pool["pool"]: sum(_units_over(live, now, pool["pool"])) for pool in pools}
+        free = [pool["capacity"] - pool["held"] - pool["taken"] + due[pool["pool"]] for pool in pools]
+        row = {name: resource[name] for name in ("resource_id", "version", "settings", "capacity", "taken")}
+        row |= {"held": sum(pool["held"] for pool in pools) - sum(due.values())}
+        row |= {"remaining": sum(max(0, units) for units in free)}
+        row |= {"oversubscribed_by": sum(max(0, -units) for units in free)}
+        found.append(row | {"expires_in_ms": min(to_come) // _MILLISECOND if to_come else None})
     return found
+
+
+def _units_over(live: Iterable[tuple[datetime, str]], now: datetime, pool: str) -> Iterator[int]:
+    """Yield the units of a pool that all have whose time is over."""
+    return (json.loads(units).get(pool, 0) for ends_at, units in live if ends_at <= now)
 
 
 def _live(tables: Tables, key: Key) -> Iterator[tuple[datetime, str]]:

@@ -1,0 +1,36 @@
+-- Read one resource with those of its pools that have units out, in one row: what of it is free follows from its settings.
+-- What holds past their expiry and orders not paid in time have counts as free; over_count is how many of these there are,
+-- expires_in_ms in how many milliseconds the next one ends. $1 kind, $2 resource id.
+with clock as materialized (select clock_timestamp() as now),
+live as materialized (
+    select h.units, h.expires_at as ends_at
+    from holds h
+    where h.kind = $1 and h.resource_id = $2 and h.status = 'held'
+    union all
+    select o.units, o.payment_due_at
+    from orders o
+    where o.kind = $1 and o.resource_id = $2 and o.status = 'pending_payment'
+),
+past as (
+    select u.key as pool, sum(u.value::bigint)::bigint as units
+    from clock
+    join live on live.ends_at <= clock.now
+    cross join lateral jsonb_each_text(live.units) as u (key, value)
+    group by u.key
+)
+select r.version, r.settings::text, ends.over_count,
+       floor(extract(epoch from ends.next_at - clock.now) * 1000)::bigint as expires_in_ms,
+       coalesce(out.pools, '{}') as pools, coalesce(out.held, '{}') as held, coalesce(out.taken, '{}') as taken
+from clock
+join resources r on r.kind = $1 and r.resource_id = $2
+cross join lateral (
+    select count(*) filter (where live.ends_at <= clock.now) as over_count,
+           min(live.ends_at) filter (where live.ends_at > clock.now) as next_at
+    from live
+) as ends
+cross join (
+    select array_agg(p.pool) as pools, array_agg(p.held - coalesce(past.units, 0)) as held, array_agg(p.taken) as taken
+    from pools p
+    left join past using (pool)
+    where p.kind = $1 and p.resource_id = $2 and p.held - coalesce(past.units, 0) + p.taken > 0
+) as out
