@@ -67,6 +67,27 @@ WAITERS = Metric(
     (GATEWAY,),
     "Requests that wait for their outcome now. Near FIRMHOLD_WAITERS_MAX writes are answered 202 at once: look at the workers.",
 )
+LISTENERS = Metric(
+    "firmhold_listeners",
+    Type.GAUGE,
+    (GATEWAY,),
+    "Who listens to the broadcasts of screenings now. At FIRMHOLD_LISTENERS_MAX more are answered 503: start more gateways.",
+)
+SNAPSHOTS = Metric(
+    "firmhold_snapshots",
+    Type.COUNTER,
+    (GATEWAY,),
+    "Snapshots sent to listeners, by why. new, plan: as it should be; behind, unknown, ahead: they came again too late, or from "
+    "another gateway or database; gap, reader: events were missed, look at Kafka; database: it is another one, or was restarted.",
+    ("cause",),
+)
+LISTENERS_DROPPED = Metric(
+    "firmhold_listeners_dropped",
+    Type.COUNTER,
+    (GATEWAY,),
+    "Listeners whose streams were ended as they took nothing for FIRMHOLD_STREAM_STUCK_SECONDS. Many: the network, or the "
+    "proxy before the gateway.",
+)
 NOT_TAKEN = Metric(
     "firmhold_not_taken",
     Type.COUNTER,

@@ -314,6 +314,20 @@ REQUESTS = (
 )
 
 
+SCREENINGS = (
+    Call(
+        "GET",
+        "/screenings/{screening_id}/events",
+        "Screenings",
+        "Follow the seats as Server-Sent Events: a `snapshot` of all, then `seat.held`, `seat.taken` and `seat.released`, one "
+        "for each seat, in the order of their versions; another `snapshot` where what was missed is not kept any more",
+        {200: Answer("the events", content_type=EVENTS)},
+        ("Last-Event-ID",),
+        problems=("not_found", "unavailable"),
+    ),
+)
+
+
 def _page(path: str, summary: str, *problems: str, schema: str = "", content_type: str = HTML) -> Call:
     answers = {200: Answer(summary, schema, content_type)}
     return Call("GET", path, "Operating", summary, answers, problems=problems, is_public=True)
@@ -340,4 +354,4 @@ OPERATING = (
     _page("/openapi.json", "This API, as OpenAPI 3.1", schema="Document", content_type=JSON),
 )
 
-CALLS = (*SLOTS, *PRODUCTS, *HOLDS, *ORDERS, *PAYMENTS, *REQUESTS, *OPERATING)
+CALLS = (*SLOTS, *PRODUCTS, *HOLDS, *ORDERS, *PAYMENTS, *REQUESTS, *SCREENINGS, *OPERATING)

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from gateway.answers import Answers, Style
 from gateway.availability import Availability
+from gateway.broadcast import Broadcast
 from gateway.callers import Caller, Callers, Scope
 from gateway.event_reader import EventReader
 from gateway.idempotency import key_of
@@ -35,6 +36,7 @@ class HttpLimits:
     read_seconds: float
     retry_after_seconds: int
     ping_seconds: float
+    stuck_seconds: float
     uuid_keys_only: bool
     page_max: int
     ids_asked_max: int
@@ -53,6 +55,7 @@ class Context:
     waiters: Waiters
     offsets: OffsetWatch
     reader: EventReader
+    broadcast: Broadcast
     catalogue: Catalogue
     limits: HttpLimits
     rate_limits: RateLimits

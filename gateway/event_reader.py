@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -23,13 +23,31 @@ _CORRELATION_ID = "ce_correlationid"
 _WANTED = frozenset((_CORRELATION_ID, "ce_type", "ce_commandrecord"))
 
 
+class Follower(Protocol):
+    """Who is handed all events of one topic, as they come."""
+
+    def see(self, records: Iterable[ConsumerRecord]) -> None:
+        """Take records of one partition, in their order; the same ones may come again."""
+
+    def lost(self) -> None:
+        """Take note that some may have been missed until now."""
+
+
 class EventReader:
     """Follows the event topics for as long as it runs; after a failure it goes on where it was."""
 
     def __init__(
-        self, bootstrap_servers: str, catalogue: Catalogue, waiters: Waiters, decided: Callable[[Place, int], None]
+        self,
+        bootstrap_servers: str,
+        catalogue: Catalogue,
+        waiters: Waiters,
+        decided: Callable[[Place, int], None],
+        followers: Mapping[str, Follower],
     ) -> None:
-        """Prepare; `run` does the work. `decided` is told partition and offset of each command that an event answers."""
+        """Prepare; `run` does the work. `decided` is told partition and offset of each command that an event answers.
+
+        `followers` are by the topic that each of them follows.
+        """
         read_strangers_records()
         self._bootstrap_servers = bootstrap_servers
         self._partitions = [
@@ -39,6 +57,7 @@ class EventReader:
         ]
         self._waiters = waiters
         self._decided = decided
+        self._followers = followers
         self._commands_of = {catalogue.events(kind): catalogue.commands(kind) for kind in KINDS}
         self._positions: dict[TopicPartition, int] = {}
         self._alive_at = 0.0
@@ -83,6 +102,8 @@ class EventReader:
                 batches = await consumer.getmany(timeout_ms=1_000, max_records=_RECORDS_MAX)
                 for partition, records in batches.items():
                     self._answer(records)
+                    if (follower := self._followers.get(partition.topic)) is not None:
+                        follower.see(records)
                     self._positions[partition] = records[-1].offset + 1
         finally:
             if watching is not None:
@@ -110,6 +131,8 @@ class EventReader:
         unread = [partition for partition in self._partitions if partition not in self._positions]
         if unread:
             self._positions |= await consumer.end_offsets(unread)
+            for follower in self._followers.values():
+                follower.lost()
         for partition in self._partitions:
             consumer.seek(partition, self._positions[partition])
 

@@ -1,6 +1,7 @@
 """Build a gateway from its settings and serve until it is told to stop: the one place that chooses the real adapters."""
 
 import asyncio
+import resource
 import secrets
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -12,6 +13,7 @@ from redis.asyncio import Redis
 
 from firmhold.settings import Settings
 from gateway import (
+    broadcast_stream,
     demo_provider,
     holds,
     openapi,
@@ -27,6 +29,7 @@ from gateway import (
 )
 from gateway.answers import Answers, KindOfAnswers
 from gateway.availability import Availability
+from gateway.broadcast import Broadcast, BroadcastBounds
 from gateway.cache import CacheBounds
 from gateway.callers import Callers
 from gateway.context import CONTEXT, Context, HttpLimits
@@ -61,7 +64,19 @@ from topics.redis_keys import RedisKeys
 from topics.signatures import gateway_key
 
 _log = structlog.get_logger(__name__)
-PARTS = (operating, pages, openapi, requests, request_stream, holds, slots, products, orders, webhooks)
+PARTS = (
+    operating,
+    pages,
+    openapi,
+    requests,
+    request_stream,
+    broadcast_stream,
+    holds,
+    slots,
+    products,
+    orders,
+    webhooks,
+)
 _KINDS: Mapping[str, KindOfAnswers] = {slots.KIND: slots.Slots(), products.KIND: products.Products()}
 _OPEN_REQUESTS_SECONDS = 3.0
 _OPEN_CONNECTIONS_SECONDS = 2.0  # aiohttp waits for this long up to twice
@@ -70,6 +85,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 async def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; then answer what is open, after moments with what is known by then."""
+    _allow_connections()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -81,9 +97,16 @@ async def run(settings: Settings) -> None:
         _log.info("gateway listens", host=settings.host, port=runner.addresses[0][1])
         await stop.wait()
         await site.stop()
+        app[CONTEXT].broadcast.close()
         await app[CONTEXT].waiters.drained(_OPEN_REQUESTS_SECONDS)
         await runner.cleanup()
     _log.info("gateway stopped")
+
+
+def _allow_connections() -> None:
+    """Take as many open files as the system allows: often 1,024 are given, and each listener is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @asynccontextmanager
@@ -101,7 +124,13 @@ async def application(settings: Settings) -> AsyncIterator[web.Application]:
         reads = Reads(pool)
         context = _context(settings, producer, reads, _availability(settings, reads, redis))
         publisher = context.submitter.publisher
-        running = (context.reader.run, context.offsets.run, publisher.watch_log, publisher.watch_backlog)
+        running = (
+            context.reader.run,
+            context.offsets.run,
+            publisher.watch_log,
+            publisher.watch_backlog,
+            context.broadcast.watch,
+        )
         background = [asyncio.create_task(run()) for run in running]
         app = web.Application(
             middlewares=[count_answers, limit_writes, _tell_problems], client_max_size=settings.body_bytes_max
@@ -118,6 +147,7 @@ async def application(settings: Settings) -> AsyncIterator[web.Application]:
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
+            await context.broadcast.stop()
             await producer.stop()
             for of_kind in context.availability.values():
                 await of_kind.close()
@@ -161,6 +191,7 @@ def _context(
         read_seconds=settings.postgres_read_timeout_seconds,
         retry_after_seconds=settings.retry_after_seconds,
         ping_seconds=settings.stream_ping_seconds,
+        stuck_seconds=settings.stream_stuck_seconds,
         uuid_keys_only=settings.key_format == "uuid",
         page_max=settings.page_max,
         ids_asked_max=settings.ids_asked_max,
@@ -169,6 +200,7 @@ def _context(
     offsets = OffsetWatch(
         settings.kafka, f"{settings.topic_prefix}{settings.consumer_group}", settings.offset_poll_ms / 1000
     )
+    broadcast = Broadcast(broadcast_stream.KIND, reads, _broadcast_bounds(settings))
     grouping = Grouping(producer.send_all, gateway_key(secret))
     publisher = Publisher(grouping, settings.kafka, offsets, catalogue, _bounds(settings))
     return Context(
@@ -187,7 +219,14 @@ def _context(
         problems=problems,
         waiters=waiters,
         offsets=offsets,
-        reader=EventReader(settings.kafka, catalogue, waiters, publisher.note_decided),
+        reader=EventReader(
+            settings.kafka,
+            catalogue,
+            waiters,
+            publisher.note_decided,
+            {catalogue.events(broadcast_stream.KIND): broadcast},
+        ),
+        broadcast=broadcast,
         catalogue=catalogue,
         limits=limits,
         rate_limits=RateLimits(policies_of(settings.rate_limits)),
@@ -206,6 +245,19 @@ def _bounds(settings: Settings) -> publishing.Bounds:
         backlog_age_seconds=settings.backlog_age_max_seconds,
         backlog_poll_seconds=settings.backlog_poll_ms / 1000,
         retry_after_seconds=settings.retry_after_seconds,
+    )
+
+
+def _broadcast_bounds(settings: Settings) -> BroadcastBounds:
+    return BroadcastBounds(
+        listeners_max=settings.listeners_max,
+        idle_max=settings.broadcast_idle_max,
+        events_max=settings.broadcast_events_max,
+        snapshot_seconds=settings.broadcast_snapshot_ms / 1000,
+        pause_seconds=settings.broadcast_pause_ms / 1000,
+        ahead_seconds=settings.broadcast_ahead_seconds,
+        check_seconds=settings.broadcast_check_seconds,
+        read_seconds=settings.postgres_read_timeout_seconds,
     )
 
 

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from firmhold import metrics
 from firmhold.exposition import CONTENT_TYPE, Exposition, Readings
+from gateway.broadcast_channel import Cause as SnapshotCause
 from gateway.cache import Source
 from gateway.context import CONTEXT, Context
 from gateway.publishing import Publisher
@@ -33,6 +34,9 @@ def _readings(context: Context, answers: Counter[tuple[str, ...]], producer: Res
         metrics.OUTCOME_SECONDS: lambda: context.submitter.outcome_seconds,
         metrics.PUBLISH_SECONDS: lambda: publisher.seconds,
         metrics.WAITERS: lambda: len(context.waiters),
+        metrics.LISTENERS: lambda: len(context.broadcast),
+        metrics.SNAPSHOTS: lambda: _snapshots(context),
+        metrics.LISTENERS_DROPPED: lambda: context.broadcast.dropped,
         metrics.NOT_TAKEN: lambda: _not_taken(publisher),
         metrics.PUBLICATIONS: lambda: publisher.in_flight,
         metrics.LOG_SILENT: lambda: float(publisher.is_silent),
@@ -46,6 +50,10 @@ def _readings(context: Context, answers: Counter[tuple[str, ...]], producer: Res
 
 def _not_taken(publisher: Publisher) -> Mapping[tuple[str, ...], float]:
     return {(cause.value,): publisher.refusals[cause] for cause in Cause}
+
+
+def _snapshots(context: Context) -> Mapping[tuple[str, ...], float]:
+    return {(cause.value,): context.broadcast.snapshots[cause] for cause in SnapshotCause}
 
 
 def _cache_reads(context: Context) -> Mapping[tuple[str, ...], float]:

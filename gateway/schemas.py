@@ -280,6 +280,7 @@ OF_PATHS: dict[str, Schema] = {
     "hold_id": _TEXT,
     "order_id": _TEXT,
     "request_id": _TEXT,
+    "screening_id": {"type": "string", "pattern": _ID_PATTERN},
     "type": {"enum": list(KINDS)},
 }
 

@@ -54,6 +54,20 @@ class PoolsReading:
     expires_in_ms: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class ToldReading:
+    """A resource as events have told of it up to `version`: the pools that have units held, and those that have units taken.
+
+    Versions of different epochs do not compare: another database, an older backup, a server that took over.
+    """
+
+    epoch: str
+    version: int
+    settings: Settings
+    held: frozenset[str]
+    taken: frozenset[str]
+
+
 class Reads:
     """The queries of a gateway; each raises what asyncpg raises if Postgres does not answer."""
 
@@ -119,6 +133,19 @@ class Reads:
             row["over_count"],
             row["expires_in_ms"],
         )
+
+    async def as_told(self, key: ResourceKey) -> ToldReading | None:
+        """Return what events have told of a resource, in one statement: of a screening the seats that are held or taken."""
+        row = await self._pool.fetchrow(queries.READ_AS_TOLD, key.kind, key.resource_id)
+        if row is None:
+            return None
+        held, taken = frozenset(row["held"]), frozenset(row["taken"])
+        return ToldReading(row["epoch"], row["version"], _settings.decode(row["settings"]), held, taken)
+
+    async def versions(self, kind: str, resource_ids: Collection[str]) -> dict[str, tuple[str, int]]:
+        """Return epoch and version of each of these resources; version 0 of one that is not there (any more)."""
+        rows = await self._pool.fetch(queries.READ_VERSIONS, kind, list(resource_ids))
+        return {row["resource_id"]: (row["epoch"], row["version"] or 0) for row in rows}
 
     async def resource_ids(self, kind: str, after: str, ids_max: int) -> list[str]:
         """Return ids in Postgres's order, from behind `after` (empty: from the first)."""
