@@ -246,7 +246,7 @@ class Broadcast:
             await audience.close()
 
     async def _check(self) -> None:
-        marks = {name: one.channel.reading_begins() for name, one in self._audiences.items() if one.listeners}
+        marks = {name: one.channel.mark for name, one in self._audiences.items() if one.listeners}
         if not marks:
             return
         found = await within(self._bounds.read_seconds, self._reads.versions(self._kind, marks), "versions")

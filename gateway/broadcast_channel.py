@@ -121,7 +121,7 @@ class Channel:
         self._last: int | None = None  # all up to it has been seen; None: the next snapshot says
         self._floor = 0  # all above it is kept
         self._blocks: list[_Block] = []
-        self._early: dict[int, Told] = {}  # seen while it is not known where to begin
+        self._early: dict[int, Told] = {}  # seen since the reading began that is to say where to begin
         self._leaving: frozenset[str] = frozenset()
         self._expected = 0  # Postgres has it; as long as it is not seen, its event is still to come
         self._snapshot: Snapshot | None = None
@@ -157,9 +157,15 @@ class Channel:
         self._snapshot = None
         self._joined = None
 
-    def reading_begins(self) -> Mark:
-        """Return where the channel is, for `reading_ended`."""
+    @property
+    def mark(self) -> Mark:
+        """Return where the channel is, for what is asked of Postgres now."""
         return Mark(self._era, self._last or 0)
+
+    def reading_begins(self) -> Mark:
+        """Return where the channel is, for `reading_ended`; what came until now is in that snapshot."""
+        self._early = {}
+        return self.mark
 
     def reading_ended(self, mark: Mark, snapshot: Snapshot) -> None:
         """Take a snapshot. Events are sent when their versions are committed, so one that was seen before is never below.
