@@ -6,10 +6,11 @@ pause between two, and a pause between two rounds of sending, so that a rush is 
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
+from typing import Protocol
 
 import structlog
 from aiokafka import ConsumerRecord
@@ -17,7 +18,7 @@ from aiokafka import ConsumerRecord
 from gateway.broadcast_channel import Cause, Channel, Cursor, Piece, Told, snapshot_of
 from gateway.patience import within
 from gateway.problems import ProblemError
-from schema.reads import Reads
+from schema.reads import ToldReading
 from schema.rows import ResourceKey
 from topics.events import CHANGE_NOTHING
 
@@ -39,6 +40,16 @@ class BroadcastBounds:
     ahead_seconds: float
     check_seconds: float
     read_seconds: float
+
+
+class Readings(Protocol):
+    """What is read of Postgres: `schema.reads.Reads`."""
+
+    async def as_told(self, key: ResourceKey) -> ToldReading | None:
+        """Return what events have told of a resource."""
+
+    async def versions(self, kind: str, resource_ids: Collection[str]) -> dict[str, tuple[str, int]]:
+        """Return epoch and version of each of these resources."""
 
 
 class Listener:
@@ -89,7 +100,7 @@ class Listener:
 class Audience:
     """All who listen to one screening, or did of late."""
 
-    def __init__(self, key: ResourceKey, reads: Reads, bounds: BroadcastBounds) -> None:
+    def __init__(self, key: ResourceKey, reads: Readings, bounds: BroadcastBounds) -> None:
         """Begin with nobody."""
         self.bounds = bounds
         self.channel = Channel(bounds.events_max)
@@ -167,7 +178,7 @@ class Audience:
 class Broadcast:
     """The broadcasts of one kind: follows the events of those resources that somebody listens to, or did of late."""
 
-    def __init__(self, kind: str, reads: Reads, bounds: BroadcastBounds) -> None:
+    def __init__(self, kind: str, reads: Readings, bounds: BroadcastBounds) -> None:
         """Begin with nobody; `watch` is to run beside."""
         self.snapshots: Counter[Cause] = Counter()
         self.dropped = 0

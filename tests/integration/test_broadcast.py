@@ -1,17 +1,21 @@
 """Broadcasts of seats by Server-Sent Events, on real Kafka and Postgres: nobody misses anything, whatever comes between."""
 
+import signal
+import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
 from tests.box_office import TOKEN, BoxOffice
-from tests.installation import Client, installation
-from tests.integration.expectations import problem
+from tests.installation import BOB_KEY, Client, eventually, installation
+from tests.integration.expectations import problem, sleeping
 from tests.listening import listening
 from tests.servers import Urls
-from topics.commands import Cancel, Confirm
+from topics.commands import Cancel, Confirm, DefineResource
 from topics.producer import ResilientProducer
 from topics.seating import Row
 
@@ -65,3 +69,182 @@ async def test_there_is_no_such_screening(page: Client) -> None:
     problem(await page.call("GET", "/screenings/none/events"), 404, "not_found")
     problem(await page.call("GET", "/screenings/no%20id/events"), 404, "not_found")
     problem(await page.call("POST", "/screenings/none/events"), 405, "method_not_allowed")
+
+
+async def test_e75_who_comes_again_misses_nothing(office: BoxOffice, page: Client) -> None:
+    """At the same gateway he is told what he missed; at another one, or after a restart, that or a snapshot with it.
+
+    Fails if events are kept only while somebody listens.
+    """
+    screening = await office.define(ROW)
+    async with listening(page.session, screening) as one:
+        assert one.events == ["snapshot"]
+    await office.hold(screening, "A1", "A2")
+    async with listening(page.session, screening, into=one):
+        await one.until("snapshot", "held A1", "held A2")
+    url = await office.site.start_gateway()
+    gateway = office.site.processes[-1]
+    await office.hold(screening, "A3")
+    async with listening(page.session, screening, url, into=one):
+        await one.until("held A2", "snapshot")
+        assert one.seats == {"A1": "held", "A2": "held", "A3": "held", "A4": "free", "A5": "blocked"}
+        await office.hold(screening, "A4")
+        await one.until("snapshot", "held A4")
+        assert await gateway.stop(8) == 0
+        await one.end()
+    url = await office.site.start_gateway()
+    async with listening(page.session, screening, url, into=one):
+        cancelled = one.told[1].data["hold_id"]
+        await office.ask(Cancel(resource_id=screening, hold_id=cancelled, token_hash=TOKEN))
+        await one.until("snapshot", "released A1", "released A2")
+    async with listening(page.session, screening) as another:
+        assert another.seats == one.seats
+    await office.site.processes[-1].stop()
+
+
+async def test_ids_of_nobody(office: BoxOffice, page: Client) -> None:
+    """Of another database, malformed, or of the future: a snapshot, the last after a while.
+
+    Fails if an id of the future is waited for without end.
+    """
+    screening = await office.define(ROW)
+    url = await office.site.start_gateway(FIRMHOLD_BROADCAST_AHEAD_SECONDS="0.5")
+    async with listening(page.session, screening, url) as one:
+        epoch = one.told[0].epoch
+    for last_id in ("0123456789ab-1", f"{epoch}-99999", f"{epoch}-1-1", "final", "-1", "²"):
+        async with listening(page.session, screening, url, last_id=last_id) as another:
+            await another.until("snapshot")
+    await office.site.processes[-1].stop()
+
+
+async def test_a_gap_in_the_topic_is_closed_by_a_snapshot(office: BoxOffice, page: Client) -> None:
+    """An event that never came: noticed at the next one; and by itself, if none comes. Then all goes on.
+
+    Fails if versions are not compared with the one before, and without comparing with Postgres.
+    """
+    screening = await office.define(ROW)
+    url = await office.site.start_gateway(FIRMHOLD_BROADCAST_CHECK_SECONDS="0.3")
+    move = "update pools set held = 1 where resource_id = $1 and pool = $2"
+    step = "update resources set version = version + 2 where resource_id = $1"
+    async with office.site.database() as database, listening(page.session, screening, url) as one:
+        async with database.transaction():
+            await database.execute(step, screening)
+            await database.execute(move, screening, "A1")
+        await one.until("snapshot", "snapshot")
+        assert one.seats["A1"] == "held"
+        await office.hold(screening, "A2")
+        await one.until("snapshot", "snapshot", "held A2")
+        async with listening(page.session, screening) as patient:
+            async with database.transaction():
+                await database.execute(step, screening)
+                await database.execute(move, screening, "A3")
+            await office.hold(screening, "A4")
+            await patient.until("snapshot", "snapshot")
+            assert patient.seats == {"A1": "held", "A2": "held", "A3": "held", "A4": "held", "A5": "blocked"}
+    await office.site.processes[-1].stop()
+
+
+async def test_another_database(office: BoxOffice, page: Client) -> None:
+    """When the rows are not those that they were, ids are of another epoch and everybody gets a snapshot.
+
+    Fails if epochs are not compared.
+    """
+    screening = await office.define(ROW)
+    url = await office.site.start_gateway(FIRMHOLD_BROADCAST_CHECK_SECONDS="0.3")
+    async with office.site.database() as database, listening(page.session, screening, url) as one:
+        await database.execute("vacuum full resources")  # as a dump that is restored: the rows are in another file
+        await one.until("snapshot", "snapshot")
+        assert one.told[0].epoch != one.told[1].epoch
+        assert one.told[0].version == one.told[1].version
+        await office.hold(screening, "A1")
+        await one.until("snapshot", "held A1")
+    await office.site.processes[-1].stop()
+
+
+async def test_a_new_plan(office: BoxOffice, page: Client) -> None:
+    """It comes as a snapshot; a seat that is blocked while it is held is not free when it is given back.
+
+    Fails if definitions are told as nothing, and if every seat that is given back is free.
+    """
+    screening = await office.define(ROW)
+    hold_id = await office.hold(screening, "A1", "A2")
+    async with listening(page.session, screening) as one:
+        rows = (Row(row="A", seats=3, blocked=(1,)),)
+        await office.ask(DefineResource(resource_id=screening, rows=rows))
+        await one.until("snapshot", "snapshot")
+        assert one.seats == {"A1": "held", "A2": "held", "A3": "free"}
+        await office.ask(Cancel(resource_id=screening, hold_id=hold_id, token_hash=TOKEN))
+        await one.until("snapshot", "snapshot", "snapshot")
+        assert one.seats == {"A1": "blocked", "A2": "free", "A3": "free"}
+
+
+async def test_e76_an_idle_expiry_is_heard_in_time(office: BoxOffice, page: Client) -> None:
+    """Within two seconds of the hold's end, by who listens. Until then the seat is held, also for who comes only now.
+
+    Fails if the sweeper is off; and if a snapshot shows as free what is over.
+    """
+    screening = await office.define(ROW, hold_seconds=1)
+    async with listening(page.session, screening) as one:
+        hold_id = await office.hold(screening, "A1")
+        await one.until("snapshot", "held A1", "released A1")
+        heard_at = datetime.now(UTC)
+        async with office.site.database() as database:
+            ended_at = await database.fetchval("select expires_at from holds where hold_id = $1", hold_id)
+    assert heard_at - ended_at < timedelta(seconds=2)
+
+
+async def test_what_is_over_is_held_until_it_is_told(office: BoxOffice, page: Client) -> None:
+    """An extension that was in time but is decided later moves no seat: a snapshot that called it free would stay wrong.
+
+    Seen to fail with a snapshot that counts as free what is over.
+    """
+    screening = await office.define(ROW)
+    hold_id = await office.hold(screening, "A1")
+    async with office.site.database() as database:
+        ends = "update holds set expires_at = now() - interval '1 second' where hold_id = $1"
+        async with sleeping(office.site.processes[0]):
+            await database.execute(ends, hold_id)
+            async with listening(page.session, screening) as one:
+                assert one.seats["A1"] == "held"
+        async with listening(page.session, screening, into=one):
+            await one.until("snapshot", "released A1")
+
+
+async def test_as_many_as_may_listen(office: BoxOffice, page: Client) -> None:
+    """One more is 503 with Retry-After; a client that has left is noticed by a ping. A gateway that stops ends all at once.
+
+    Fails if listeners are not counted, and if they are ended with the connections only.
+    """
+    screening = await office.define(ROW)
+    url = await office.site.start_gateway(FIRMHOLD_LISTENERS_MAX="1", FIRMHOLD_STREAM_PING_SECONDS="0.1")
+    gateway = office.site.processes[-1]
+    async with office.site.client(url=url) as client:
+        async with listening(client.session, screening):
+            problem(await client.call("GET", f"/screenings/{screening}/events"), 503, "unavailable")
+        await eventually(lambda: _listeners(client, 0), seconds=5, what="the place is free")
+        async with listening(client.session, screening) as one:
+            (retry,) = one.retries
+            stopped_at = time.monotonic()
+            gateway.send_signal(signal.SIGTERM)
+            await one.end()
+            assert time.monotonic() - stopped_at < 1
+            assert one.retries == [retry, retry]
+            assert 500 <= retry <= 3_000
+        assert await gateway.wait(8) == 0
+
+
+async def _listeners(client: Client, count: int) -> bool:
+    async with client.session.get("/metrics") as response:
+        return f"firmhold_listeners {count}.0" in await response.text()
+
+
+async def test_what_can_be_learnt_without_a_key(office: BoxOffice) -> None:
+    """Nothing: with API keys a listener needs one, as who reads does; the headers keep proxies from keeping it."""
+    screening = await office.define(ROW)
+    path = f"{office.site.gateway_url}/screenings/{screening}/events"
+    async with aiohttp.ClientSession() as nobody, nobody.get(path) as response:
+        assert response.status == 401
+    async with office.site.client(BOB_KEY) as bob, bob.session.get(path) as response:
+        assert response.headers["Content-Type"] == "text/event-stream"
+        assert response.headers["Cache-Control"] == "no-store"
+        assert response.headers["X-Accel-Buffering"] == "no"
