@@ -1,6 +1,7 @@
 """The seats of a screening as Server-Sent Events: a snapshot, then what happens to each seat, until the client leaves."""
 
 import asyncio
+import socket
 
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse
@@ -16,6 +17,7 @@ KIND = "screening"
 _RETRY_FIRST_MS = 500
 _RETRY_STEP_MS = 50
 _RETRY_STEPS = 50
+_WAITING_BYTES = 65_536
 
 
 def routes() -> list[web.RouteDef]:
@@ -35,10 +37,9 @@ async def follow_screening(request: web.Request) -> web.StreamResponse:
         is_there = await within(context.limits.read_seconds, listener.settle(last_event_id), "the seats")
         if not is_there:
             raise _refused() if context.broadcast.is_closing else unknown(KIND, screening_id)
-        response = EventSourceResponse(
-            ping_interval=context.limits.ping_seconds, send_timeout=context.limits.stuck_seconds
-        )
+        response = EventSourceResponse(ping_interval=context.limits.ping_seconds)
         response.headers["Cache-Control"] = "no-store"
+        _bound_what_waits(request)
         await response.prepare(request)
         try:
             async with response:
@@ -50,6 +51,12 @@ async def follow_screening(request: web.Request) -> web.StreamResponse:
             if request.transport is not None:
                 request.transport.abort()
     return response
+
+
+def _bound_what_waits(request: web.Request) -> None:
+    """Let the system keep little for a client that takes nothing: by itself it would keep some megabytes."""
+    if request.transport is not None:
+        request.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _WAITING_BYTES)
 
 
 def _refused() -> ProblemError:

@@ -53,7 +53,11 @@ class House:
         for number in seats:
             seat, status = f"A{number}", self.out.get(f"A{number}")
             is_free = status is None and number <= self.seats and number not in self.blocked
-            if (event, status) in {(events.SEAT_TAKEN, "held"), (events.SEAT_RELEASED, "held"), (events.SEAT_RELEASED, "taken")}:
+            if (event, status) in {
+                (events.SEAT_TAKEN, "held"),
+                (events.SEAT_RELEASED, "held"),
+                (events.SEAT_RELEASED, "taken"),
+            }:
                 may = True
             else:
                 may = event == events.SEAT_HELD and is_free
@@ -73,7 +77,9 @@ class House:
         """Restore how it was so many versions ago, or when the epoch began: it is another epoch then."""
         known = [event_id.version for event_id in self.states if event_id.epoch == self.now.epoch]
         version = max(min(known), self.version - versions)
-        self.out = {seat: it for seat, it in self.states[EventId(self.now.epoch, version)].items() if it in {"held", "taken"}}
+        self.out = {
+            seat: it for seat, it in self.states[EventId(self.now.epoch, version)].items() if it in {"held", "taken"}
+        }
         self.epoch, self.version = self.epoch + 1, version
         self.log.clear()
         self._note()

@@ -34,12 +34,14 @@ class Postgres:
 
     houses: dict[str, House] = field(default_factory=dict)
     answers: asyncio.Event = field(default_factory=asyncio.Event)
+    is_asked: asyncio.Event = field(default_factory=asyncio.Event)
     readings: int = 0
     failures: int = 0
 
     async def as_told(self, key: ResourceKey) -> ToldReading | None:
         """Return what it is when the reading begins."""
         self.readings += 1
+        self.is_asked.set()
         if self.failures:
             self.failures -= 1
             raise OSError("Postgres is away")
@@ -49,7 +51,8 @@ class Postgres:
 
     async def versions(self, kind: str, resource_ids: Collection[str]) -> dict[str, tuple[str, int]]:
         """Return what is."""
-        return {name: tuple(self.houses[name].now) for name in resource_ids}
+        assert kind == "screening"
+        return {name: (self.houses[name].now.epoch, self.houses[name].version) for name in resource_ids}
 
 
 @pytest_asyncio.fixture
@@ -95,8 +98,7 @@ async def test_all_who_come_at_once_share_one_reading(broadcast: Broadcast, post
         assert one is not None
         assert two is not None
         settling = [asyncio.create_task(each.settle(None)) for each in (one, two)]
-        while not postgres.readings:
-            await asyncio.sleep(0)
+        await postgres.is_asked.wait()
         postgres.answers.set()
         assert await asyncio.gather(*settling) == [True, True]
         pieces = [await taken(each) for each in (one, two)]
@@ -118,8 +120,7 @@ async def test_an_event_that_comes_while_a_snapshot_is_read_is_told_after_it(
     with broadcast.listening(SCREENING) as one:
         assert one is not None
         settling = asyncio.create_task(one.settle(None))
-        while not postgres.readings:
-            await asyncio.sleep(0)
+        await postgres.is_asked.wait()
         house.move([1], events.SEAT_HELD)
         broadcast.see(record(told) for told in house.log)
         postgres.answers.set()
@@ -135,7 +136,11 @@ async def test_an_id_from_another_gateway_waits_for_the_reader(broadcast: Broadc
     Seen to fail with every id that is not kept taken for one that is gone, and with waiting for ever.
     """
     house = postgres.houses[SCREENING]
-    with broadcast.listening(SCREENING) as here, broadcast.listening(SCREENING) as comes, broadcast.listening(SCREENING) as lies:
+    with (
+        broadcast.listening(SCREENING) as here,
+        broadcast.listening(SCREENING) as comes,
+        broadcast.listening(SCREENING) as lies,
+    ):
         assert here is not None
         assert comes is not None
         assert lies is not None
@@ -152,14 +157,15 @@ async def test_an_id_from_another_gateway_waits_for_the_reader(broadcast: Broadc
         assert (await taken(lies)).cause is Cause.AHEAD
 
 
-async def test_a_snapshot_that_was_begun_to_be_read_too_early_is_not_sent(broadcast: Broadcast, postgres: Postgres) -> None:
+async def test_a_snapshot_that_was_begun_to_be_read_too_early_is_not_sent(
+    broadcast: Broadcast, postgres: Postgres
+) -> None:
     """The reader may have missed events since: another one is read. Seen to fail with every reading believed."""
     postgres.answers.clear()
     with broadcast.listening(SCREENING) as one:
         assert one is not None
         settling = asyncio.create_task(one.settle(None))
-        while not postgres.readings:
-            await asyncio.sleep(0)
+        await postgres.is_asked.wait()
         postgres.houses[SCREENING].move([1], events.SEAT_HELD)
         broadcast.lost()
         postgres.answers.set()

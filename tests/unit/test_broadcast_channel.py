@@ -94,9 +94,9 @@ class Walk:
 def test_e75_everybody_knows_what_is() -> None:
     """Each is told what was so at each version, none twice and none left out, and in the end all know how it is.
 
-    And every cause of a snapshot was met. Seen to fail with a gap passed over, a duplicate told, a reading believed that was begun
-    before the channel forgot, a snapshot that is older than what is kept, a definition or a seat that leaves passed over, and
-    without comparing.
+    And every cause of a snapshot was met. Seen to fail with a gap passed over, a duplicate told, an id of another epoch believed,
+    a snapshot that is older than what is kept, events thrown away without a note of it, a definition or a seat that leaves
+    passed over, and without comparing with Postgres.
     """
     causes: Counter[Cause] = Counter()
     for seed in range(WALKS):
