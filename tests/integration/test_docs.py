@@ -11,7 +11,8 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from gateway.calls import CALLS, Call
+from gateway.calls import CALLS
+from gateway.describing import Call
 from tests.installation import ADMIN_KEY, Installation, installation
 from tests.openapi import call_of, check_answer
 from tests.servers import Urls
