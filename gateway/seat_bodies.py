@@ -1,16 +1,17 @@
 """Request bodies about seats: plans of houses, and what a hold asks for. `topics.seating` says what contradicts itself."""
 
-from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable, Sized
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from gateway.bodies import Body, Capacity, ChangeBody, RequestBody, ResourceBody, Units, invalid
 from gateway.problems import Fault
 from topics import seating
 from topics.commands import DefineResource
 
+C = TypeVar("C", bound=Sized)
 _SEES_NO_NEWLINE = r"(?!\n)"  # Python needs that; Pydantic's `$` is the end
 
 
@@ -18,11 +19,23 @@ def _pattern(of_contract: str) -> str:
     return of_contract.removesuffix(_SEES_NO_NEWLINE)
 
 
+def _some(named: C) -> C:
+    """Refuse a collection of none; as a least length it would also be told of one whose items are wrong."""
+    if not named:
+        message = "it names none"
+        raise ValueError(message)
+    return named
+
+
 SeatId = Annotated[str, Field(pattern=_pattern(seating.SEAT_PATTERN))]
 AreaId = Annotated[str, Field(pattern=_pattern(seating.AREA_PATTERN))]
 Number = Annotated[int, Field(ge=1, le=seating.SEATS_PER_ROW_MAX)]
-Seats = Annotated[tuple[SeatId, ...], Field(min_length=1, max_length=seating.SEATS_MAX)]
-Areas = Annotated[dict[AreaId, Units], Field(min_length=1)]
+Seats = Annotated[
+    tuple[SeatId, ...],
+    Field(max_length=seating.SEATS_MAX, json_schema_extra={"minItems": 1}),
+    AfterValidator(_some),
+]
+Areas = Annotated[dict[AreaId, Units], Field(json_schema_extra={"minProperties": 1}), AfterValidator(_some)]
 
 
 class RowBody(Body):
