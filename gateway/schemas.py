@@ -289,7 +289,9 @@ PARAMETERS: dict[str, Schema] = {
         "Whom this is bought for, for limits; from keys of scope trusted",
         {**_TEXT, "maxLength": 128},
     ),
-    "Hold-Token": _parameter("Hold-Token", "header", "The token of the hold, where the caller is not its owner", _TEXT),
+    "Hold-Token": _parameter(
+        "Hold-Token", "header", "The token of the hold, where the caller is not its owner; of seats always", _TEXT
+    ),
     "If-Match": _parameter("If-Match", "header", 'The version it must have, `"3"`, or `*`: it must exist', _TEXT),
     "If-None-Match": _parameter("If-None-Match", "header", "`*`: it must not exist yet", {"const": "*"}),
     "IfNoneMatchOfMap": _parameter(

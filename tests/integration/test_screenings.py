@@ -54,6 +54,8 @@ async def test_a_screening_is_defined(ann: Visitor) -> None:
     plan = [replaced.body[name] for name in ("rows", "areas", "focal", "title", "hold_seconds")]
     assert (replaced.status, plan) == (200, [[row("B", 1)], [], None, None, 600])
     problem(await ann.puts(screening, row("C", 1), headers={"If-Match": '"1"'}), 412, "version_mismatch")
+    buyer = {"Authorization": f"Bearer {BOB_KEY}"}
+    problem(await ann.puts(screening, row("C", 1), headers=buyer), 403, "insufficient_scope")
 
 
 @pytest.mark.parametrize(
