@@ -134,9 +134,9 @@ CACHE_READS = Metric(
     "firmhold_cache_reads",
     Type.COUNTER,
     (GATEWAY,),
-    "Availability by where it came from. hit: the cache; shared: what another read meanwhile; loaded: Postgres, then cached; "
-    "stale: an old value, as another's reading took too long; bypassed: Postgres alone. Many bypassed: Redis is away. Few "
-    "hits: resources change faster than they are read.",
+    "Availability, and maps of screenings (seat_map), by where it came from. hit: the cache; shared: what another read "
+    "meanwhile; loaded: Postgres, then cached; stale: an old value, as another's reading took too long; bypassed: Postgres "
+    "alone. Many bypassed: Redis is away. Few hits: resources change faster than they are read.",
     ("kind", "source"),
 )
 

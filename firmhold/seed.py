@@ -1,15 +1,26 @@
-"""Define the demo slots, through the gateway like everybody."""
+"""Define the demo resources, through the gateway like everybody."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any, Final
 
 import aiohttp
 
+from firmhold.define import PATH_OF_KIND
 from firmhold.settings import Settings
 
-DEMO_SLOTS = {
-    "demo": {"capacity": 100_000, "title": "A slot to try things on"},
-    "demo-small": {"capacity": 3, "title": "Soon sold out"},
+DEMO: Final[Mapping[tuple[str, str], Mapping[str, Any]]] = {
+    ("slot", "demo"): {"capacity": 100_000, "title": "A slot to try things on"},
+    ("slot", "demo-small"): {"capacity": 3, "title": "Soon sold out"},
+    ("screening", "demo"): {
+        "rows": [
+            *({"row": row, "seats": 12} for row in "ABCDE"),
+            {"row": "F", "seats": 10, "kind": "sofa", "blocked": [1, 10]},
+        ],
+        "areas": [{"id": "floor", "capacity": 40}],
+        "focal": "D6",
+        "title": "A film to try seats on",
+    },
 }
 
 
@@ -18,7 +29,7 @@ class SeedError(Exception):
 
 
 async def seed(settings: Settings) -> list[str]:
-    """Define each demo slot that does not exist; return a line for each.
+    """Define each demo resource that does not exist; return a line for each.
 
     Raises:
         SeedError: the gateway refuses.
@@ -27,13 +38,13 @@ async def seed(settings: Settings) -> list[str]:
     headers = {"Authorization": f"Bearer {settings.admin_key.get_secret_value()}", "Prefer": "wait=30"}
     lines = []
     async with aiohttp.ClientSession(headers=headers) as session:
-        for slot_id, body in DEMO_SLOTS.items():
-            url = f"{settings.url.rstrip('/')}/slots/{slot_id}"
+        for (kind, resource_id), body in DEMO.items():
+            url = f"{settings.url.rstrip('/')}{PATH_OF_KIND[kind].format(resource_id)}"
             if await _exists(session, url):
-                lines.append(f"slot {slot_id}: exists, left as it is")
+                lines.append(f"{kind} {resource_id}: exists, left as it is")
             else:
-                await _define(session, url, body)
-                lines.append(f"slot {slot_id}: capacity {body['capacity']}")
+                defined = await _define(session, url, body)
+                lines.append(f"{kind} {resource_id}: capacity {defined['capacity']}")
     return lines
 
 
@@ -45,9 +56,10 @@ async def _exists(session: aiohttp.ClientSession, url: str) -> bool:
         return True
 
 
-async def _define(session: aiohttp.ClientSession, url: str, body: Mapping[str, object]) -> None:
+async def _define(session: aiohttp.ClientSession, url: str, body: Mapping[str, Any]) -> dict[str, Any]:
     async with session.put(url, json=body) as response:
         await _refuse_failure(response)
+        return dict(await response.json())
 
 
 async def _refuse_failure(response: aiohttp.ClientResponse) -> None:

@@ -188,6 +188,9 @@ class Settings(BaseSettings):
     cache_slots_seconds: Annotated[
         PositiveInt, Field(description="How long the availability of slots is served from the cache")
     ] = 10
+    cache_screenings_seconds: Annotated[
+        PositiveInt, Field(description="How long screenings and their maps are served from the cache")
+    ] = 10
     cache_products_seconds: Annotated[
         PositiveInt, Field(description="How long products with their stock are served from the cache")
     ] = 120

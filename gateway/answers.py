@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any, Protocol
 
+import msgspec
 from aiohttp import web
 
+from gateway.bodies import ChangeBody
 from gateway.problems import KINDS, Problems
 from schema.money import payment_view
 from schema.reads import ResourceReading
@@ -30,11 +32,19 @@ _TICK = timedelta(microseconds=1)
 
 
 class KindOfAnswers(Protocol):
-    """How one kind shows its holds and resources, and whether its holds become orders."""
+    """How one kind shows its holds and resources, and what is special about its holds."""
 
     @property
     def takes_orders(self) -> bool:
         """Tell whether its holds are made firm by orders that are paid."""
+
+    @property
+    def needs_token(self) -> bool:
+        """Tell whether a hold is only for who shows its token, its owner's account not being enough."""
+
+    @property
+    def change_body(self) -> type[ChangeBody]:
+        """Return the body that changes a hold."""
 
     def hold_members(self, resource_id: str, hold: HoldView) -> dict[str, Any]:
         """Return the members of a hold that are this kind's own."""
@@ -124,6 +134,8 @@ class Answers:
             headers["Retry-After"] = http_date(refused.retry_at)
         if isinstance(refused.order_id, str):
             more |= {"order_id": refused.order_id, "links": {"order": _path_of_order(refused.order_id)}}
+        if refused.in_the_way is not msgspec.UNSET:
+            more["in_the_way"] = refused.in_the_way
         body = self._problems.members(kind, refused.detail, f"/requests/{request_id}", **more)
         return Rendered(kind.status, body, headers, is_refusal=True, client_reference=reference)
 
@@ -156,6 +168,14 @@ class Answers:
     def takes_orders(self, kind: str) -> bool:
         """Tell whether holds of that kind become orders."""
         return kind in self._kinds and self._kinds[kind].takes_orders
+
+    def needs_token(self, kind: str) -> bool:
+        """Tell whether a hold of that kind is only for who shows its token."""
+        return self._kinds[kind].needs_token
+
+    def change_body(self, kind: str) -> type[ChangeBody]:
+        """Return the body that changes a hold of that kind."""
+        return self._kinds[kind].change_body
 
     def order(self, place: RoutedId, view: OrderView, payments: Sequence[Payment] | None = None) -> dict[str, Any]:
         """Return an order; with its payments, where they are given."""

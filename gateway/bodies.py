@@ -83,7 +83,15 @@ class ExtendBody(RequestBody):
 
 
 class ChangeBody(RequestBody):
-    """Body of `PATCH /holds/{id}`."""
+    """Body of `PATCH /holds/{id}`: what the hold is to claim, as its kind says."""
+
+    def changes(self) -> dict[str, Any]:
+        """Return the fields of the command; raises a problem that names what contradicts another field."""
+        return self.model_dump(exclude={"client_reference"}, exclude_none=True)
+
+
+class QuantityBody(ChangeBody):
+    """Body of `PATCH /holds/{id}` where units are alike."""
 
     quantity: Units
 
@@ -104,10 +112,16 @@ class ResourceBody(RequestBody):
     def definition(self, resource_id: str, *, if_version: int | None, if_exists: bool) -> DefineResource:
         """Return the command that defines a resource so; raises a problem that names what contradicts another field."""
         command = DefineResource(resource_id=resource_id, if_version=if_version, if_exists=if_exists, **self._fields())
-        found = contradictions(command)
+        found = [Fault(f"{name} {what}", f"/{name}") for name, what in contradictions(command).items()]
+        found += self._faults(command)
         if found:
-            raise invalid([Fault(f"{name} {what}", f"/{name}") for name, what in found.items()])
+            raise invalid(found)
         return command
+
+    def _faults(self, command: DefineResource) -> list[Fault]:
+        """Return what this kind alone finds wrong."""
+        del command
+        return []
 
     def _fields(self) -> dict[str, Any]:
         return {**self.model_dump(exclude={"claim_at"}), "claim_at": ClaimAt(self.claim_at)}

@@ -11,8 +11,8 @@ from gateway.context import CONTEXT
 from gateway.patience import within
 from gateway.problems import UNAVAILABLE, ProblemError
 from gateway.resources import known_form, unknown
+from gateway.screenings import KIND
 
-KIND = "screening"
 # Listeners of a gateway that goes come again one after the other.
 _RETRY_FIRST_MS = 500
 _RETRY_STEP_MS = 50

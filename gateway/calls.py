@@ -1,151 +1,44 @@
 """Every call of the HTTP API, an entry each: what it takes and what it answers. openapi.json and /docs are made from it.
 
 A test compares it with the router and with what the integration tests are really answered. A kind that joins adds its
-entries here (`place_hold`, `define_resource` say what those calls have in common), and its hold to `gateway.schemas.HOLDS`.
+entries here (`gateway.describing` says what calls of one sort have in common), and its hold to `gateway.schemas.HOLDS`.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import msgspec
 
 from gateway.bodies import (
     Body,
-    ChangeBody,
     ExtendBody,
-    HoldBody,
     OrderBody,
     ProductBody,
     ProductHoldBody,
+    QuantityBody,
     RequestBody,
     SlotBody,
 )
+from gateway.describing import (
+    EVENTS,
+    HOLD_IS_NOT_THERE,
+    HTML,
+    JSON,
+    MALFORMED_BODY,
+    OF_EVERY_WRITE,
+    OF_WRITE,
+    QUEUED,
+    TAKING,
+    TEXT,
+    WRITTEN,
+    Answer,
+    Call,
+    define_resource,
+    list_available,
+    place_hold,
+    read_resource,
+)
 from gateway.payment_bodies import PaymentBody
-
-JSON = "application/json"
-HTML = "text/html"
-TEXT = "text/plain"
-EVENTS = "text/event-stream"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A success: what it means, its content type, the name of its schema (`[]` behind it: a list), its header fields."""
-
-    meaning: str
-    schema: str = ""
-    content_type: str = JSON
-    headers: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One method of one path. `parameters` are names of `gateway.schemas.PARAMETERS`, `problems` types of the catalogue."""
-
-    method: str
-    path: str
-    tag: str
-    summary: str
-    answers: Mapping[int, Answer]
-    parameters: tuple[str, ...] = ()
-    body: type[Body] | type[msgspec.Struct] | None = None
-    problems: tuple[str, ...] = ()
-    is_public: bool = False
-    is_write: bool = field(default=False)
-
-
-_OF_WRITE = ("Prefer", "traceparent")
-_WRITTEN = ("Idempotent-Replayed", "Preference-Applied", "RateLimit", "RateLimit-Policy")
-_QUEUED = Answer(
-    "accepted, and not decided within the wait", "Queued", headers=("Location", "Retry-After", *_WRITTEN[1:])
-)
-_MALFORMED_BODY = ("malformed_json", "invalid_request", "body_too_large")
-_OF_EVERY_WRITE = (
-    "idempotency_key_malformed",
-    "insufficient_scope",
-    "idempotency_key_reused",
-    "rate_limited",
-    "outcome_unknown",
-    "not_taken",
-    "internal_error",
-)
-_TAKING = ("closed", "not_open_yet", "units_per_hold_exceeded", "sold_out")
-_HOLD_IS_NOT_THERE = ("not_found", "hold_refused", "hold_not_found")
-
-
-def place_hold(path: str, tag: str, schema: str, body: type[Body] = HoldBody, *, key_required: bool = True) -> Call:
-    """Return the entry of a call that places a hold of some kind."""
-    return Call(
-        "POST",
-        path,
-        tag,
-        "Hold units for a while",
-        {
-            200: Answer(
-                "as it stands: placed before by this key, whose outcome is forgotten", schema, headers=_WRITTEN
-            ),
-            201: Answer("held", schema, headers=("Location", *_WRITTEN)),
-            202: _QUEUED,
-        },
-        ("Idempotency-Key" if key_required else "OptionalIdempotencyKey", "Buyer", *_OF_WRITE),
-        body,
-        (
-            *(("idempotency_key_missing",) if key_required else ()),
-            "malformed_header",
-            "not_found",
-            *_MALFORMED_BODY,
-            *_OF_EVERY_WRITE,
-            *_TAKING,
-            "holds_per_buyer_exceeded",
-        ),
-        is_write=True,
-    )
-
-
-def define_resource(path: str, tag: str, schema: str, body: type[Body]) -> Call:
-    """Return the entry of a call that defines a resource of some kind."""
-    return Call(
-        "PUT",
-        path,
-        tag,
-        "Define: create it, or replace its settings; what is left out returns to its default",
-        {
-            200: Answer("changed", schema, headers=("ETag", *_WRITTEN)),
-            201: Answer("created", schema, headers=("ETag", "Location", *_WRITTEN)),
-            202: _QUEUED,
-        },
-        ("If-Match", "If-None-Match", "OptionalIdempotencyKey", *_OF_WRITE),
-        body,
-        ("malformed_header", "version_mismatch", *_MALFORMED_BODY, *_OF_EVERY_WRITE),
-        is_write=True,
-    )
-
-
-def read_resource(path: str, tag: str, schema: str) -> Call:
-    """Return the entry of a call that shows a resource of some kind."""
-    return Call(
-        "GET",
-        path,
-        tag,
-        "Show one as it stands, with its settings",
-        {200: Answer("as it stands", schema, headers=("ETag",))},
-        ("Min-Version",),
-        problems=("malformed_header", "not_found", "unavailable"),
-    )
-
-
-def list_available(path: str, tag: str, schema: str) -> Call:
-    """Return the entry of a call that shows what is free, of some kind."""
-    return Call(
-        "GET",
-        path,
-        tag,
-        "Show what is free, of those that are named or of all, page by page",
-        {200: Answer("what is free", f"{schema}[]", headers=("Link",))},
-        ("ids", "after", "limit", "Min-Version"),
-        problems=("malformed_header", "invalid_request", "unavailable"),
-    )
-
+from gateway.seat_bodies import ScreeningBody, SeatsChangeBody, SeatsHoldBody
 
 SLOTS = (
     list_available("/slots/availability", "Slots", "SlotAvailability"),
@@ -155,17 +48,80 @@ SLOTS = (
 )
 
 
-def _of_hold(method: str, way: str, summary: str, done: str, *problems: str, body: type[Body] | None = None) -> Call:
+_OF_SEAT = "/screenings/{screening_id}/seats/{seat}/hold"
+
+
+def _hold_of_seats(path: str, body: type[Body], *, key_required: bool) -> Call:
+    placing = place_hold(path, "Screenings", "ScreeningHold", body, key_required=key_required)
+    return replace(placing, problems=(*placing.problems, "unknown_pool"))
+
+
+SCREENINGS = (
+    list_available("/screenings", "Screenings", "ScreeningAvailability"),
+    read_resource("/screenings/{screening_id}", "Screenings", "Screening"),
+    define_resource("/screenings/{screening_id}", "Screenings", "Screening", ScreeningBody),
+    Call(
+        "GET",
+        "/screenings/{screening_id}/seats",
+        "Screenings",
+        "Show the map: each seat with its row, number, kind and status, and what is left of each area",
+        {
+            200: Answer("the map", "MapShown", headers=("ETag", "Content-Encoding")),
+            304: Answer("the map that you have is still so", content_type="", headers=("ETag",)),
+        },
+        ("IfNoneMatchOfMap", "Accept-Encoding", "Min-Version"),
+        problems=("malformed_header", "not_found", "unavailable"),
+    ),
+    _hold_of_seats("/screenings/{screening_id}/holds", SeatsHoldBody, key_required=True),
+    _hold_of_seats(_OF_SEAT, RequestBody, key_required=False),
+    Call(
+        "GET",
+        _OF_SEAT,
+        "Screenings",
+        "Tell whether somebody holds a seat, and until when; never who. One that is sold for good is held by nobody",
+        {200: Answer("held or not", "SeatHeld")},
+        problems=("not_found", "unknown_pool", "unavailable"),
+    ),
+    Call(
+        "DELETE",
+        _OF_SEAT,
+        "Screenings",
+        "Give one seat of a hold back; the last one ends the hold. Whoever shows no token is told nothing",
+        {200: Answer("the hold without it, or ended", "ScreeningHold", headers=WRITTEN), 202: QUEUED},
+        ("Hold-Token", "OptionalIdempotencyKey", "client_reference", *OF_WRITE),
+        problems=(
+            "wrong_hold_token",
+            *HOLD_IS_NOT_THERE,
+            "hold_used",
+            "invalid_request",
+            "unavailable",
+            *OF_EVERY_WRITE,
+        ),
+        is_write=True,
+    ),
+)
+
+
+def _of_hold(
+    method: str,
+    way: str,
+    summary: str,
+    done: str,
+    *problems: str,
+    body: type[Body] | None = None,
+    other_bodies: tuple[type[Body], ...] = (),
+) -> Call:
     return Call(
         method,
         f"/holds/{{hold_id}}{way}",
         "Holds",
         summary,
-        {200: Answer(done, "AnyHold", headers=_WRITTEN), 202: _QUEUED},
-        ("Hold-Token", "OptionalIdempotencyKey", *_OF_WRITE),
+        {200: Answer(done, "AnyHold", headers=WRITTEN), 202: QUEUED},
+        ("Hold-Token", "OptionalIdempotencyKey", *OF_WRITE),
         body,
-        (*_HOLD_IS_NOT_THERE, *_OF_EVERY_WRITE, *problems, *(() if body is None else _MALFORMED_BODY)),
+        (*HOLD_IS_NOT_THERE, *OF_EVERY_WRITE, *problems, *(() if body is None else MALFORMED_BODY)),
         is_write=True,
+        other_bodies=other_bodies,
     )
 
 
@@ -179,7 +135,7 @@ HOLDS = (
         "GET",
         "/holds/{hold_id}",
         "Holds",
-        "Show a hold as it stands, to its owner or with its token",
+        "Show a hold as it stands, to its owner or with its token; of seats only with the token",
         {200: Answer("as it stands", "AnyHold")},
         ("Hold-Token",),
         problems=("hold_not_found", "unavailable"),
@@ -201,8 +157,10 @@ HOLDS = (
         "changed, or so already",
         *_OVER,
         "hold_confirmed",
-        *_TAKING,
-        body=ChangeBody,
+        *TAKING,
+        "unknown_pool",
+        body=QuantityBody,
+        other_bodies=(SeatsChangeBody,),
     ),
     replace(_CANCEL, parameters=(*_CANCEL.parameters, "client_reference")),
 )
@@ -231,13 +189,13 @@ def _place_order(path: str, schema: str, body: type[Body]) -> Call:
         "Orders",
         "Place an order on a hold: the hold is used up, the units wait for the payment",
         {
-            200: Answer("as it stands: placed before by this key", schema, headers=_WRITTEN),
-            201: Answer("placed", schema, headers=("Location", *_WRITTEN)),
-            202: _QUEUED,
+            200: Answer("as it stands: placed before by this key", schema, headers=WRITTEN),
+            201: Answer("placed", schema, headers=("Location", *WRITTEN)),
+            202: QUEUED,
         },
-        ("Hold-Token", "OptionalIdempotencyKey", *_OF_WRITE),
+        ("Hold-Token", "OptionalIdempotencyKey", *OF_WRITE),
         body,
-        (*_HOLD_IS_NOT_THERE, "hold_confirmed", *_OVER, "sold_out", *_MALFORMED_BODY, *_OF_EVERY_WRITE),
+        (*HOLD_IS_NOT_THERE, "hold_confirmed", *_OVER, "sold_out", *MALFORMED_BODY, *OF_EVERY_WRITE),
         is_write=True,
     )
 
@@ -258,9 +216,9 @@ ORDERS = (
         "/api/orders/{order_id}",
         "Orders",
         "Call an order off: its units return, money that was paid is to be refunded",
-        {200: Answer("called off, or over already", "Order", headers=_WRITTEN), 202: _QUEUED},
-        ("Hold-Token", "OptionalIdempotencyKey", "client_reference", *_OF_WRITE),
-        problems=("not_found", "order_not_found", "invalid_request", *_OF_EVERY_WRITE),
+        {200: Answer("called off, or over already", "Order", headers=WRITTEN), 202: QUEUED},
+        ("Hold-Token", "OptionalIdempotencyKey", "client_reference", *OF_WRITE),
+        problems=("not_found", "order_not_found", "invalid_request", *OF_EVERY_WRITE),
         is_write=True,
     ),
 )
@@ -314,7 +272,7 @@ REQUESTS = (
 )
 
 
-SCREENINGS = (
+BROADCASTS = (
     Call(
         "GET",
         "/screenings/{screening_id}/events",
@@ -354,4 +312,4 @@ OPERATING = (
     _page("/openapi.json", "This API, as OpenAPI 3.1", schema="Document", content_type=JSON),
 )
 
-CALLS = (*SLOTS, *PRODUCTS, *HOLDS, *ORDERS, *PAYMENTS, *REQUESTS, *SCREENINGS, *OPERATING)
+CALLS = (*SLOTS, *SCREENINGS, *BROADCASTS, *PRODUCTS, *HOLDS, *ORDERS, *PAYMENTS, *REQUESTS, *OPERATING)

@@ -18,6 +18,7 @@ from gateway.payment_inbox import PaymentInbox
 from gateway.prefer import Wait, wait_of
 from gateway.problems import MALFORMED_HEADER, ProblemError, Problems
 from gateway.rate_limits import RateLimits
+from gateway.seat_maps import SeatMaps
 from gateway.submission import Submission, Submitter
 from gateway.waiters import Waiters
 from gateway.webhook_secrets import WebhookSecrets
@@ -60,6 +61,7 @@ class Context:
     limits: HttpLimits
     rate_limits: RateLimits
     availability: Mapping[str, Availability]
+    seat_maps: SeatMaps
     payments: PaymentInbox
     webhook_secrets: WebhookSecrets
 

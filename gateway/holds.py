@@ -5,14 +5,13 @@ import hmac
 from aiohttp import web
 
 from gateway.answers import token_hash, token_shown
-from gateway.bodies import ChangeBody, ExtendBody, RequestBody, read_body, read_reference
+from gateway.bodies import ExtendBody, RequestBody, read_body, read_reference
 from gateway.callers import Caller
 from gateway.context import CONTEXT
 from gateway.patience import within
 from gateway.problems import KINDS, ProblemError, json_response
 from schema.rows import Hold
 from topics import commands
-from topics.catalogue import KINDS as KINDS_OF_RESOURCES
 from topics.events import HoldView
 from topics.identifiers import HOLD, RoutedId, parse
 from topics.resources import HoldStatus
@@ -30,12 +29,13 @@ def routes() -> list[web.RouteDef]:
 
 
 async def get_hold(request: web.Request) -> web.Response:
-    """Show a hold to its owner, or to who has its token; to anyone else it is unknown."""
+    """Show a hold to its owner, where that is enough, or to who has its token; to anyone else it is unknown."""
     context = request.app[CONTEXT]
     caller = context.caller(request)
     place = _place(request)
     found = await within(context.limits.read_seconds, context.reads.hold(str(place)), "the hold")
-    if found is None or not _may_see(caller, request.headers.get("Hold-Token"), found[0]):
+    account = None if context.answers.needs_token(place.kind) else caller.account
+    if found is None or not _may_see(account, request.headers.get("Hold-Token"), found[0]):
         raise _unknown(str(place))
     hold, is_over = found
     body = context.answers.hold(place, _view(hold, is_over=is_over), is_owner=hold.account == caller.account)
@@ -84,13 +84,13 @@ async def extend_hold(request: web.Request) -> web.Response:
 async def change_hold(request: web.Request) -> web.Response:
     """Change what a hold claims."""
     caller, place = request.app[CONTEXT].holder(request), _place(request)
-    body = await read_body(request, ChangeBody)
+    body = await read_body(request, request.app[CONTEXT].answers.change_body(place.kind))
     command = commands.ChangeHold(
         resource_id=place.resource_id,
         hold_id=str(place),
         token_hash=token_shown(request),
-        quantity=body.quantity,
         client_reference=body.client_reference,
+        **body.changes(),
     )
     return await _give(request, place, command, caller)
 
@@ -105,7 +105,7 @@ def _place(request: web.Request) -> RoutedId:
     """Read the hold id of the path; what cannot be one names no hold."""
     hold_id = request.match_info["hold_id"]
     place = parse(hold_id, HOLD)
-    if place is None or place.kind not in KINDS_OF_RESOURCES:
+    if place is None or not request.app[CONTEXT].answers.knows(place.kind):
         raise _unknown(hold_id)
     return place
 
@@ -114,8 +114,9 @@ def _unknown(hold_id: str) -> ProblemError:
     return ProblemError(KINDS["hold_not_found"], f"there is no hold {hold_id[:200]}, or it is not yours")
 
 
-def _may_see(caller: Caller, token: str | None, hold: Hold) -> bool:
-    if hold.account == caller.account:
+def _may_see(account: str | None, token: str | None, hold: Hold) -> bool:
+    """Tell whether a hold is the caller's: by its account (None: no account will do), or by its token."""
+    if hold.account == account:
         return True
     if token is None or hold.token_hash is None:
         return False

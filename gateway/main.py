@@ -24,6 +24,7 @@ from gateway import (
     publishing,
     request_stream,
     requests,
+    screenings,
     slots,
     webhooks,
 )
@@ -31,6 +32,7 @@ from gateway.answers import Answers, KindOfAnswers
 from gateway.availability import Availability
 from gateway.broadcast import Broadcast, BroadcastBounds
 from gateway.cache import CacheBounds
+from gateway.cache_store import CacheStore
 from gateway.callers import Callers
 from gateway.context import CONTEXT, Context, HttpLimits
 from gateway.event_reader import EventReader
@@ -54,6 +56,7 @@ from gateway.publishing import Publisher
 from gateway.rate_limits import RateLimits, policies_of
 from gateway.redis_cache import RedisCache
 from gateway.resting_cache import RestingCache
+from gateway.seat_maps import SeatMaps, lifetimes
 from gateway.submission import Bounds, Submitter
 from gateway.waiters import Waiters
 from gateway.webhook_secrets import webhook_secrets
@@ -73,11 +76,16 @@ PARTS = (
     broadcast_stream,
     holds,
     slots,
+    screenings,
     products,
     orders,
     webhooks,
 )
-_KINDS: Mapping[str, KindOfAnswers] = {slots.KIND: slots.Slots(), products.KIND: products.Products()}
+_KINDS: Mapping[str, KindOfAnswers] = {
+    slots.KIND: slots.Slots(),
+    screenings.KIND: screenings.Screenings(),
+    products.KIND: products.Products(),
+}
 _OPEN_REQUESTS_SECONDS = 3.0
 _OPEN_CONNECTIONS_SECONDS = 2.0  # aiohttp waits for this long up to twice
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -122,7 +130,10 @@ async def application(settings: Settings) -> AsyncIterator[web.Application]:
     redis = Redis.from_url(settings.redis.get_secret_value())
     async with pool, redis:
         reads = Reads(pool)
-        context = _context(settings, producer, reads, _availability(settings, reads, redis))
+        cache = _cache(settings, redis)
+        context = _context(
+            settings, producer, reads, _availability(settings, reads, cache), _seat_maps(settings, reads, cache)
+        )
         publisher = context.submitter.publisher
         running = (
             context.reader.run,
@@ -151,34 +162,57 @@ async def application(settings: Settings) -> AsyncIterator[web.Application]:
             await producer.stop()
             for of_kind in context.availability.values():
                 await of_kind.close()
+            await context.seat_maps.close()
 
 
-def _availability(settings: Settings, reads: Reads, redis: Redis) -> dict[str, Availability]:
-    """Return what is free of each kind, read through one cache."""
+def _cache(settings: Settings, redis: Redis) -> CacheStore:
+    """Return the one cache of what is free."""
     cache = RedisCache(redis, RedisKeys(settings.redis_prefix), timeout_seconds=settings.redis_timeout_ms / 1000)
-    store = RestingCache(cache, settings.redis_rest_ms / 1000)
-    fresh_seconds = {slots.KIND: settings.cache_slots_seconds, products.KIND: settings.cache_products_seconds}
+    return RestingCache(cache, settings.redis_rest_ms / 1000)
+
+
+def _availability(settings: Settings, reads: Reads, cache: CacheStore) -> dict[str, Availability]:
+    """Return what is free of each kind, read through the cache."""
+    fresh_seconds = {
+        slots.KIND: settings.cache_slots_seconds,
+        screenings.KIND: settings.cache_screenings_seconds,
+        products.KIND: settings.cache_products_seconds,
+    }
     return {
         kind: Availability(
             kind,
             shown.availability,
             reads,
-            store=store,
-            bounds=CacheBounds(
-                fresh_ms=fresh_seconds[kind] * 1000,
-                stale_ms=settings.cache_stale_seconds * 1000,
-                lock_ms=settings.cache_lock_ms,
-                wait_ms=settings.cache_wait_ms,
-                names_max=settings.page_max,
-            ),
+            store=cache,
+            bounds=_cache_bounds(settings, fresh_seconds[kind] * 1000, settings.cache_stale_seconds * 1000),
             ids_max=settings.cache_ids_max,
         )
         for kind, shown in _KINDS.items()
     }
 
 
+def _seat_maps(settings: Settings, reads: Reads, cache: CacheStore) -> SeatMaps:
+    """Return the maps of screenings, read through the cache."""
+    lives = lifetimes(settings.cache_screenings_seconds, settings.cache_stale_seconds, settings.tombstone_seconds)
+    return SeatMaps(screenings.KIND, reads, store=cache, bounds=_cache_bounds(settings, *lives))
+
+
+def _cache_bounds(settings: Settings, fresh_ms: int, stale_ms: int) -> CacheBounds:
+    return CacheBounds(
+        fresh_ms=fresh_ms,
+        stale_ms=stale_ms,
+        lock_ms=settings.cache_lock_ms,
+        wait_ms=settings.cache_wait_ms,
+        names_max=settings.page_max,
+    )
+
+
 def _context(
-    settings: Settings, producer: ResilientProducer, reads: Reads, availability: dict[str, Availability]
+    settings: Settings,
+    producer: ResilientProducer,
+    reads: Reads,
+    availability: dict[str, Availability],
+    seat_maps: SeatMaps,
 ) -> Context:
     secret = settings.installation_secret()
     catalogue = settings.catalogue()
@@ -200,7 +234,7 @@ def _context(
     offsets = OffsetWatch(
         settings.kafka, f"{settings.topic_prefix}{settings.consumer_group}", settings.offset_poll_ms / 1000
     )
-    broadcast = Broadcast(broadcast_stream.KIND, reads, _broadcast_bounds(settings))
+    broadcast = Broadcast(screenings.KIND, reads, _broadcast_bounds(settings))
     grouping = Grouping(producer.send_all, gateway_key(secret))
     publisher = Publisher(grouping, settings.kafka, offsets, catalogue, _bounds(settings))
     return Context(
@@ -224,13 +258,14 @@ def _context(
             catalogue,
             waiters,
             publisher.note_decided,
-            {catalogue.events(broadcast_stream.KIND): broadcast},
+            {catalogue.events(screenings.KIND): broadcast},
         ),
         broadcast=broadcast,
         catalogue=catalogue,
         limits=limits,
         rate_limits=RateLimits(policies_of(settings.rate_limits)),
         availability=availability,
+        seat_maps=seat_maps,
         payments=PaymentInbox(publisher, catalogue),
         webhook_secrets=webhook_secrets(settings),
     )

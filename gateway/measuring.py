@@ -58,6 +58,7 @@ def _snapshots(context: Context) -> Mapping[tuple[str, ...], float]:
 
 def _cache_reads(context: Context) -> Mapping[tuple[str, ...], float]:
     reads = {kind: availability.reads() for kind, availability in context.availability.items()}
+    reads["seat_map"] = context.seat_maps.reads()
     return {(kind, source.value): of_kind[source] for kind, of_kind in reads.items() for source in Source}
 
 

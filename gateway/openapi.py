@@ -12,8 +12,9 @@ from aiohttp import web
 
 from gateway import schemas
 from gateway.bodies import Body
-from gateway.calls import CALLS, Answer, Call
+from gateway.calls import CALLS
 from gateway.context import CONTEXT
+from gateway.describing import Answer, Call
 from gateway.pages import marked, page_of
 from gateway.problems import CONTENT_TYPE, KINDS
 from gateway.schemas import HEADERS, OF_PATHS, PARAMETERS, Schema, reference
@@ -50,7 +51,7 @@ def document(url: str) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = defaultdict(dict)
     for call in CALLS:
         paths[call.path][call.method.lower()] = _operation(call)
-    bodies = {call.body.__name__: call.body for call in CALLS if call.body is not None}
+    bodies = {body.__name__: body for call in CALLS for body in call.bodies}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -64,7 +65,7 @@ def document(url: str) -> dict[str, Any]:
         "tags": [{"name": tag} for tag in dict.fromkeys(call.tag for call in CALLS)],
         "paths": dict(paths),
         "components": {
-            "schemas": schemas.schemas() | {name: _schema_of(body) for name, body in bodies.items()},
+            "schemas": schemas.schemas() | dict(_schemas_of(bodies.values())),
             "parameters": PARAMETERS,
             "headers": HEADERS,
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
@@ -83,21 +84,25 @@ def _operation(call: Call) -> dict[str, Any]:
         ],
         "responses": dict(_responses(call)),
     }
-    if call.body is not None:
-        content = {"application/json": {"schema": reference(call.body.__name__)}}
-        needed = any(_fields_of(call.body).values())
+    if call.bodies:
+        ways = [reference(body.__name__) for body in call.bodies]
+        content = {"application/json": {"schema": ways[0] if len(ways) == 1 else {"anyOf": ways}}}
+        needed = any(any(_fields_of(body).values()) for body in call.bodies)
         operation["requestBody"] = {"content": content, "required": needed}
     if call.is_public:
         operation["security"] = []
     return operation
 
 
-def _schema_of(body: type[Body] | type[msgspec.Struct]) -> Schema:
-    if issubclass(body, Body):
-        return body.model_json_schema()
-    _, described = msgspec.json.schema_components([body])
-    schema: Schema = described[body.__name__]
-    return schema
+def _schemas_of(bodies: Iterable[type[Body] | type[msgspec.Struct]]) -> Iterator[tuple[str, Schema]]:
+    """Yield the schema of each body, and of what it is made of."""
+    for body in bodies:
+        if issubclass(body, Body):
+            schema = body.model_json_schema(ref_template=schemas.REFERENCE.replace("{name}", "{model}"))
+            yield from schema.pop("$defs", {}).items()
+            yield body.__name__, schema
+        else:
+            yield from msgspec.json.schema_components([body], ref_template=schemas.REFERENCE)[1].items()
 
 
 def _fields_of(body: type[Body] | type[msgspec.Struct]) -> dict[str, bool]:
@@ -164,8 +169,8 @@ def _page(calls: Iterable[Call]) -> Iterator[str]:
             parameter = PARAMETERS[name]
             needed = " (required)" if parameter["required"] else ""
             yield f"<tr><td>{parameter['in']} <code>{parameter['name']}</code>{needed}<td>{marked(parameter['description'])}"
-        if call.body is not None:
-            yield from (_field(name, is_required) for name, is_required in _fields_of(call.body).items())
+        for body in call.bodies:
+            yield from (_field(name, is_required) for name, is_required in _fields_of(body).items())
         for status, answer in call.answers.items():
             yield f"<tr><td>{status}<td>{marked(answer.meaning)}"
         yield from (_problem(name) for name in problems_of(call))

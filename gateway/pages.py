@@ -35,6 +35,7 @@ async def start_page(request: web.Request) -> web.Response:
         "<p>A reservation engine: whatever can be reserved is held for a while, then made firm or given back, "
         "and never sold twice.</p><ul>"
         "<li><a href=/slots/availability>The slots and what is free</a></li>"
+        "<li><a href=/screenings>The screenings and how much is free</a></li>"
         "<li><a href=/api/products>The products and what is left of them</a></li>"
         "<li><a href=/docs>Every call of the API</a>, and as <a href=/openapi.json>OpenAPI</a></li>"
         "<li><a href=/problems>Every problem this service answers with, and what to do</a></li>"

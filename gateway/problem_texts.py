@@ -37,6 +37,8 @@ TEXTS: Mapping[str, str] = {
     "the clocks.",
     "insufficient_scope": "The key is known, but is not for this: holding needs scope `hold`, defining `admin`, naming a `Buyer` "
     "`trusted`.",
+    "wrong_hold_token": "A seat is given back by who shows, as `Hold-Token`, the token that came when it was held; the account "
+    "is not enough. Whether anybody holds the seat is not told.",
     "unknown_path": "No call of this service has this path. `/docs` lists them all.",
     "unknown_request": "No request has this id, its outcome was forgotten after its retention, or it is another account's: these "
     "are one answer. A request that was accepted and is not yet decided is `queued`, never this.",
@@ -74,8 +76,9 @@ TEXTS: Mapping[str, str] = {
     "not_open_yet": "The resource opens later: `retry_at` and `Retry-After` say when.",
     "units_per_hold_exceeded": "One hold of this resource may not have so many units; the detail says how many.",
     "holds_per_buyer_exceeded": "The buyer has as many live holds of this resource as one may have. One that ends makes room.",
-    "unknown_pool": "The screening has no seat or area of that name, and nothing was taken; the detail names them.",
-    "sold_out": "Fewer units are free than were asked for, and nothing was taken. Units come back when holds end.",
+    "unknown_pool": "The screening has no seat or area of that name, and nothing was taken; `in_the_way` names them.",
+    "sold_out": "Fewer units are free than were asked for, and nothing was taken; of seats and areas `in_the_way` names those "
+    "that are not free, where they were asked for by name. Units come back when holds end.",
     "internal_error": "The command made the service fail, was put aside and is refused, so that others are not held up by it.",
 }
 

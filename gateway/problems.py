@@ -30,6 +30,7 @@ _STATUS_OF_REFUSAL = {
     "not_found": 404,
     "hold_not_found": 404,
     "order_not_found": 404,
+    "unknown_pool": 404,
     "version_mismatch": 412,
     "internal_error": 500,
 }
@@ -47,6 +48,7 @@ INVALID = Kind("invalid_request", "Some fields are not valid", 422, Retry.NEVER)
 UNAUTHENTICATED = Kind("unauthenticated", "The bearer key is missing or not known", 401, Retry.SAME_KEY)
 BAD_SIGNATURE = Kind("bad_signature", "The webhook is not signed as its provider would", 401, Retry.NEVER)
 INSUFFICIENT_SCOPE = Kind("insufficient_scope", "This key may not do that", 403, Retry.NEVER)
+WRONG_TOKEN = Kind("wrong_hold_token", "The token is not that of the seat's hold", 403, Retry.NEVER)
 UNKNOWN_PATH = Kind("unknown_path", "There is nothing here", 404, Retry.NEVER)
 UNKNOWN_REQUEST = Kind("unknown_request", "There is no such request", 404, Retry.NEVER)
 METHOD_NOT_ALLOWED = Kind("method_not_allowed", "This resource does not know that method", 405, Retry.NEVER)
@@ -67,6 +69,7 @@ _OF_HTTP = (
     UNAUTHENTICATED,
     BAD_SIGNATURE,
     INSUFFICIENT_SCOPE,
+    WRONG_TOKEN,
     UNKNOWN_PATH,
     UNKNOWN_REQUEST,
     METHOD_NOT_ALLOWED,

@@ -8,10 +8,10 @@ from aiohttp import web
 from gateway import resources
 from gateway.answers import picked
 from gateway.availability_pages import availability_of
-from gateway.bodies import HoldBody, ProductBody, ProductHoldBody, RequestBody, not_in_body, read_body
+from gateway.bodies import ProductBody, ProductHoldBody, QuantityBody, RequestBody, not_in_body, read_body
 from gateway.context import CONTEXT
 from schema.reads import ResourceReading
-from topics.commands import MAX_UNITS
+from topics.commands import MAX_UNITS, Hold
 from topics.events import HoldView
 from topics.resources import Counters, Settings
 
@@ -22,6 +22,8 @@ class Products:
     """How products are shown; implements `gateway.answers.KindOfAnswers`."""
 
     takes_orders = True
+    needs_token = False
+    change_body = QuantityBody
 
     def hold_members(self, resource_id: str, hold: HoldView) -> dict[str, Any]:
         """Name the product, how many units, and what one costs."""
@@ -87,8 +89,8 @@ async def hold_by_body(request: web.Request) -> web.Response:
     caller = context.holder(request)
     key = context.key(request, required=False)
     body = await read_body(request, ProductHoldBody)
-    asked = HoldBody(quantity=body.qty, client_reference=body.client_reference)
-    return await resources.hold(request, KIND, body.product_id, asked, caller=caller, key=key, style=_hold)
+    command = Hold(resource_id=body.product_id, quantity=body.qty, client_reference=body.client_reference)
+    return await resources.hold(request, KIND, command, caller=caller, key=key, style=_hold)
 
 
 async def hold_by_path(request: web.Request) -> web.Response:
@@ -99,8 +101,8 @@ async def hold_by_path(request: web.Request) -> web.Response:
     product_id = resources.known_form(KIND, request.match_info["product_id"])
     quantity = _quantity(request.match_info["quantity"])
     body = await read_body(request, RequestBody)
-    asked = HoldBody(quantity=quantity, client_reference=body.client_reference)
-    return await resources.hold(request, KIND, product_id, asked, caller=caller, key=key, style=_message_of_hold)
+    command = Hold(resource_id=product_id, quantity=quantity, client_reference=body.client_reference)
+    return await resources.hold(request, KIND, command, caller=caller, key=key, style=_message_of_hold)
 
 
 def _hold(hold: dict[str, Any]) -> dict[str, Any]:

@@ -2,14 +2,17 @@
 
 from collections.abc import Collection
 
+import msgspec
 from aiohttp import web
 
-from gateway.answers import Style
+from gateway.answers import Style, etag
 from gateway.availability_pages import free_of_one
-from gateway.bodies import HoldBody, ResourceBody, not_in_body, read_body
+from gateway.bodies import ResourceBody, not_in_body, read_body
 from gateway.callers import Caller, Scope, buyer_of
-from gateway.context import CONTEXT, condition_of
-from gateway.problems import KINDS, ProblemError
+from gateway.context import CONTEXT, condition_of, min_version
+from gateway.patience import within
+from gateway.problems import KINDS, ProblemError, json_response
+from schema.rows import ResourceKey
 from topics.commands import Hold
 from topics.identifiers import is_resource_id
 
@@ -37,23 +40,24 @@ async def define(
 
 
 async def hold(
-    request: web.Request,
-    kind: str,
-    resource_id: str,
-    body: HoldBody,
-    *,
-    caller: Caller,
-    key: str,
-    style: Style | None = None,
+    request: web.Request, kind: str, command: Hold, *, caller: Caller, key: str, style: Style | None = None
 ) -> web.Response:
-    """Hold units of a resource; `style` is how this call shows the hold, if not as `GET /holds/{id}` does."""
-    command = Hold(
-        resource_id=resource_id,
-        quantity=body.quantity,
-        client_reference=body.client_reference,
-        buyer=buyer_of(caller, request.headers),
-    )
+    """Hold units for whom the request names; `style` is how this call shows the hold, if not as `GET /holds/{id}` does."""
+    command = msgspec.structs.replace(command, buyer=buyer_of(caller, request.headers))
     return await request.app[CONTEXT].give(request, kind, command, caller=caller, key=key, style=style)
+
+
+async def show(request: web.Request, kind: str, resource_id: str) -> web.Response:
+    """Show a resource as it stands, from Postgres: whatever version Min-Version asks for, nothing newer is known."""
+    context = request.app[CONTEXT]
+    context.caller(request)
+    min_version(request)
+    key = ResourceKey(kind, known_form(kind, resource_id))
+    reading = await within(context.limits.read_seconds, context.reads.resource(key), f"{kind} {resource_id}")
+    if reading is None:
+        raise unknown(kind, resource_id)
+    body = context.answers.resource(kind, resource_id, reading.version, reading.settings, reading.counters)
+    return json_response(body, headers={"ETag": etag(reading.version), "Cache-Control": "no-store"})
 
 
 async def show_free(request: web.Request, kind: str, resource_id: str) -> web.Response:

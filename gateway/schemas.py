@@ -6,25 +6,28 @@ import msgspec
 
 from gateway.idempotency import KEY_CHARACTERS_MAX
 from gateway.problems import KINDS
+from gateway.seat_maps import MapShown
 from topics.identifiers import RESOURCE_ID_PATTERN
 from topics.orders import EndedBy, OrderStatus, PaymentStatus
 from topics.refusals import Retry
 from topics.resources import Counters, HoldStatus, Settings
+from topics.seating import SEAT_PATTERN
 
 Schema = dict[str, Any]
 
-_REF = "#/components/schemas/{name}"
+REFERENCE = "#/components/schemas/{name}"
 _ID_PATTERN = RESOURCE_ID_PATTERN.removesuffix(r"(?!\n)")  # Python needs that; ECMA-262's `$` is the end
 _TEXT: Schema = {"type": "string"}
 _NUMBER: Schema = {"type": "integer", "minimum": 0}
 _INSTANT: Schema = {"type": "string", "format": "date-time"}
 _REFERENCE: Schema = {"type": ["string", "null"], "maxLength": 128}
+_FREE = ("capacity", "remaining", "held", "version")
 _LINKS: Schema = {"type": "object", "additionalProperties": _TEXT}
 
 
 def reference(name: str) -> Schema:
     """Return a reference to a schema of the document."""
-    return {"$ref": _REF.format(name=name)}
+    return {"$ref": REFERENCE.format(name=name)}
 
 
 def _or_null(schema: Schema) -> Schema:
@@ -62,6 +65,12 @@ _HOLD: Schema = {
 # How each kind shows its holds.
 HOLDS: dict[str, Schema] = {
     "SlotHold": together(reference("Hold"), slot_id=_TEXT, quantity=_NUMBER),
+    "ScreeningHold": together(
+        reference("Hold"),
+        screening_id=_TEXT,
+        seats={"type": "array", "items": _TEXT},
+        areas={"type": "object", "additionalProperties": _NUMBER, "description": "How many places in which areas"},
+    ),
     "ProductHold": together(reference("Hold"), product_id=_TEXT, qty=_NUMBER, price=_NUMBER, currency=_TEXT),
 }
 
@@ -149,6 +158,30 @@ def _of_products() -> dict[str, Schema]:
     }
 
 
+def _of_screenings() -> dict[str, Schema]:
+    """Return the schemas of screenings, their maps and what is held of one seat."""
+    _, shown = msgspec.json.schema_components((MapShown,), ref_template=REFERENCE)
+    shown["SeatShown"]["properties"]["status"] = {"enum": ["free", "held", "taken", "blocked"]}
+    plan = {"type": "array", "items": reference("Row")}, {"type": "array", "items": reference("Area")}
+    return {
+        **shown,
+        "ScreeningAvailability": closed(
+            {"screening_id": _TEXT, "title": _or_null(_TEXT), **dict.fromkeys(_FREE, _NUMBER)}
+        ),
+        "Screening": together(
+            reference("Settings"),
+            reference("Counters"),
+            {"properties": {"request_reference": _REFERENCE}},
+            screening_id=_TEXT,
+            version=_NUMBER,
+            rows=plan[0],
+            areas=plan[1],
+            focal=_or_null(_TEXT),
+        ),
+        "SeatHeld": closed({"held": {"type": "boolean"}, "expires_at": _or_null(_INSTANT)}),
+    }
+
+
 _PROBLEM = closed(
     {
         "type": {**_TEXT, "format": "uri", "description": "The address of a page that explains it"},
@@ -163,6 +196,11 @@ _PROBLEM = closed(
         "retry_at": _INSTANT,
         "cause": _TEXT,
         "order_id": _TEXT,
+        "in_the_way": {
+            "type": "array",
+            "items": _TEXT,
+            "description": "The seats that are not free, or not there; an area as `area:` and its id",
+        },
         "links": _LINKS,
         "violated-policies": {"type": "array", "items": _TEXT},
     },
@@ -174,6 +212,7 @@ _PROBLEM = closed(
         "retry_at",
         "cause",
         "order_id",
+        "in_the_way",
         "links",
         "violated-policies",
     ),
@@ -204,19 +243,19 @@ _QUEUED = closed(
 
 def schemas() -> dict[str, Schema]:
     """Return all schemas of answers, by name."""
-    _, ours = msgspec.json.schema_components((Settings, Counters), ref_template=_REF)
-    free = dict.fromkeys(("capacity", "remaining", "held", "version"), _NUMBER)
+    _, ours = msgspec.json.schema_components((Settings, Counters), ref_template=REFERENCE)
     about_definition = {"properties": {"request_reference": _REFERENCE}}
     return {
         **ours,
         "Hold": _HOLD,
         **HOLDS,
+        **_of_screenings(),
         **_of_products(),
         "AnyHold": {"anyOf": [reference(name) for name in HOLDS]},
         "Slot": together(
             reference("Settings"), reference("Counters"), about_definition, slot_id=_TEXT, version=_NUMBER
         ),
-        "SlotAvailability": closed({"slot_id": _TEXT, **free}),
+        "SlotAvailability": closed({"slot_id": _TEXT, **dict.fromkeys(_FREE, _NUMBER)}),
         "Queued": _QUEUED,
         "Request": _REQUEST,
         "Problem": _PROBLEM,
@@ -250,9 +289,15 @@ PARAMETERS: dict[str, Schema] = {
         "Whom this is bought for, for limits; from keys of scope trusted",
         {**_TEXT, "maxLength": 128},
     ),
-    "Hold-Token": _parameter("Hold-Token", "header", "The token of the hold, where the caller is not its owner", _TEXT),
+    "Hold-Token": _parameter(
+        "Hold-Token", "header", "The token of the hold, where the caller is not its owner; of seats always", _TEXT
+    ),
     "If-Match": _parameter("If-Match", "header", 'The version it must have, `"3"`, or `*`: it must exist', _TEXT),
     "If-None-Match": _parameter("If-None-Match", "header", "`*`: it must not exist yet", {"const": "*"}),
+    "IfNoneMatchOfMap": _parameter(
+        "If-None-Match", "header", "The ETag of the map that you have: 304 while it is still so", _TEXT
+    ),
+    "Accept-Encoding": _parameter("Accept-Encoding", "header", "`gzip`: 5,000 seats come in 20 KB, not in 350", _TEXT),
     "Min-Version": _parameter("Min-Version", "header", "No older version will do", _NUMBER),
     "webhook-id": _parameter("webhook-id", "header", "The event's id: it counts once", _TEXT, required=True),
     "webhook-timestamp": _parameter(
@@ -275,12 +320,13 @@ PARAMETERS: dict[str, Schema] = {
 }
 OF_PATHS: dict[str, Schema] = {
     "slot_id": {"type": "string", "pattern": _ID_PATTERN},
+    "screening_id": {"type": "string", "pattern": _ID_PATTERN},
+    "seat": {"type": "string", "pattern": SEAT_PATTERN.removesuffix(r"(?!\n)")},
     "product_id": {"type": "string", "pattern": _ID_PATTERN},
     "quantity": {"type": "integer", "minimum": 1},
     "hold_id": _TEXT,
     "order_id": _TEXT,
     "request_id": _TEXT,
-    "screening_id": {"type": "string", "pattern": _ID_PATTERN},
     "type": {"enum": list(KINDS)},
 }
 
@@ -290,6 +336,7 @@ HEADERS: dict[str, Schema] = {
         "Location": "Where it is",
         "Retry-After": "After how many seconds, or when, to come again",
         "ETag": "The version, as If-Match takes it",
+        "Content-Encoding": "`gzip` where Accept-Encoding takes it",
         "Link": 'The next page, `rel="next"`',
         "Idempotent-Replayed": "`true` where an earlier request with this key is answered",
         "Preference-Applied": "What of Prefer was honoured",

@@ -6,14 +6,11 @@ import msgspec
 from aiohttp import web
 
 from gateway import resources
-from gateway.answers import etag
 from gateway.availability_pages import availability_of
-from gateway.bodies import HoldBody, SlotBody, read_body
-from gateway.context import CONTEXT, min_version
-from gateway.patience import within
-from gateway.problems import json_response
+from gateway.bodies import HoldBody, QuantityBody, SlotBody, read_body
+from gateway.context import CONTEXT
 from schema.reads import ResourceReading
-from schema.rows import ResourceKey
+from topics.commands import Hold
 from topics.events import HoldView
 from topics.resources import Counters, Settings
 
@@ -25,6 +22,8 @@ class Slots:
     """How slots are shown; implements `gateway.answers.KindOfAnswers`."""
 
     takes_orders = False
+    needs_token = False
+    change_body = QuantityBody
 
     def hold_members(self, resource_id: str, hold: HoldView) -> dict[str, Any]:
         """Name the slot and how many units."""
@@ -79,7 +78,8 @@ async def hold_slot(request: web.Request) -> web.Response:
     key = context.key(request, required=True)
     slot_id = resources.known_form(KIND, request.match_info["slot_id"])
     body = await read_body(request, HoldBody)
-    return await resources.hold(request, KIND, slot_id, body, caller=caller, key=key)
+    command = Hold(resource_id=slot_id, quantity=body.quantity, client_reference=body.client_reference)
+    return await resources.hold(request, KIND, command, caller=caller, key=key)
 
 
 async def get_availability(request: web.Request) -> web.Response:
@@ -88,15 +88,5 @@ async def get_availability(request: web.Request) -> web.Response:
 
 
 async def get_slot(request: web.Request) -> web.Response:
-    """Show a slot as it stands, from Postgres: whatever version Min-Version asks for, nothing newer is known."""
-    context = request.app[CONTEXT]
-    context.caller(request)
-    min_version(request)
-    slot_id = resources.known_form(KIND, request.match_info["slot_id"])
-    reading = await within(
-        context.limits.read_seconds, context.reads.resource(ResourceKey(KIND, slot_id)), f"slot {slot_id}"
-    )
-    if reading is None:
-        raise resources.unknown(KIND, slot_id)
-    body = context.answers.resource(KIND, slot_id, reading.version, reading.settings, reading.counters)
-    return json_response(body, headers={"ETag": etag(reading.version), "Cache-Control": "no-store"})
+    """Show a slot as it stands."""
+    return await resources.show(request, KIND, request.match_info["slot_id"])

@@ -68,6 +68,13 @@ class ToldReading:
     taken: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class HeldUntil:
+    """Until when somebody holds a seat; None: nobody does."""
+
+    instant: datetime | None
+
+
 class Reads:
     """The queries of a gateway; each raises what asyncpg raises if Postgres does not answer."""
 
@@ -146,6 +153,16 @@ class Reads:
         """Return epoch and version of each of these resources; version 0 of one that is not there (any more)."""
         rows = await self._pool.fetch(queries.READ_VERSIONS, kind, list(resource_ids))
         return {row["resource_id"]: (row["epoch"], row["version"] or 0) for row in rows}
+
+    async def held_until(self, key: ResourceKey, pool: str) -> HeldUntil | None:
+        """Return until when somebody holds all of a pool, a seat; None: there is no such pool."""
+        row = await self._pool.fetchrow(queries.READ_HELD_UNTIL, key.kind, key.resource_id, pool)
+        return None if row is None else HeldUntil(row["held_until"])
+
+    async def hold_of_seat(self, key: ResourceKey, pool: str, token_hash: str) -> str | None:
+        """Return the id of the hold with this token that has a seat, or had it; None if none ever did."""
+        found = await self._pool.fetchval(queries.FIND_HOLD_OF_SEAT, key.kind, key.resource_id, pool, token_hash)
+        return None if found is None else str(found)
 
     async def resource_ids(self, kind: str, after: str, ids_max: int) -> list[str]:
         """Return ids in Postgres's order, from behind `after` (empty: from the first)."""

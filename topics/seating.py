@@ -4,6 +4,7 @@ A seat's id is its row and its number (`A1`), so a row's name does not end in a 
 seat 2. Both sides need this: a gateway says what is wrong and shows the plan, a worker counts its seats.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,10 @@ _HOUSES_KEPT: Final = 16
 ROW_PATTERN: Final = r"^[A-Za-z0-9_-]{0,15}[A-Za-z_-]$(?!\n)"
 SEAT_PATTERN: Final = r"^[A-Za-z0-9_-]{0,15}[A-Za-z_-][1-9][0-9]{0,2}$(?!\n)"
 AREA_PATTERN: Final = r"^[A-Za-z0-9._-]{1,32}$(?!\n)"
+AREA_PREFIX: Final = "area:"  # of an area's pool; no seat is named so
 KIND_PATTERN: Final = r"^[A-Za-z0-9._-]{1,32}$(?!\n)"
+
+_SEAT: Final = re.compile(SEAT_PATTERN)
 
 Number = Annotated[int, msgspec.Meta(ge=1, le=SEATS_PER_ROW_MAX)]
 RowName = Annotated[str, msgspec.Meta(pattern=ROW_PATTERN)]
@@ -95,6 +99,27 @@ class House:
 def seat_id(row: str, number: int) -> str:
     """Return what names a seat."""
     return f"{row}{number}"
+
+
+def is_seat_id(text: str) -> bool:
+    """Tell whether a text may name a seat of some house."""
+    return _SEAT.match(text) is not None
+
+
+def row_and_number(seat: str) -> tuple[str, int]:
+    """Return where a seat is, by its id."""
+    row = seat.rstrip(digits)
+    return row, int(seat.removeprefix(row))
+
+
+def pool_of_area(area: str) -> str:
+    """Return what the pool of an area is called; that of a seat has the seat's id."""
+    return f"{AREA_PREFIX}{area}"
+
+
+def area_of(pool: str) -> str | None:
+    """Return the area of a pool, None if it is a seat's."""
+    return pool.removeprefix(AREA_PREFIX) if pool.startswith(AREA_PREFIX) else None
 
 
 @lru_cache(maxsize=_HOUSES_KEPT)

@@ -18,7 +18,7 @@ def local_mode() -> dict[str, str]:
     return {"FIRMHOLD_API_KEYS": "", "FIRMHOLD_DEMO_PROVIDER": "true"}
 
 
-@pytest.mark.parametrize("example", ["slots", "sale"])
+@pytest.mark.parametrize("example", ["slots", "seats", "sale"])
 async def test_an_example(running: Installation, local_mode: dict[str, str], example: str) -> None:
     """It comes to its end, with each step shown; what it asserts itself holds."""
     url = await running.start_gateway(**local_mode)

@@ -194,3 +194,19 @@ async def test_what_is_forgotten_may_not_be_stored_by_who_read_before(subject: S
     assert await subject.payload("slot") is None
     assert list(await subject.store.store({"slot": await subject.entry(0)}, ME, locked.taken)) == []
     assert set((await subject.store.lock(["slot"], SOMEBODY, LOCK_MS)).taken) == {"slot"}
+
+
+async def test_a_part_is_as_old_as_its_resource(subject: Subject) -> None:
+    """What is cached of a resource under a second name is made wrong by the resource's own tombstone; another's is not.
+
+    Seen to fail with a tombstone of each name.
+    """
+    part, of_other = "slot:a:seats", "slot:b:seats"
+    for name in (NAME, part, of_other):
+        assert await subject.put(await subject.entry(1), name)
+    locked = await subject.store.lock([part], ME, LOCK_MS)
+    await subject.tombstones.write({NAME: 2}, [])
+    assert [await subject.payload(name) is None for name in (NAME, part, of_other)] == [True, True, False]
+    assert list(await subject.store.store({part: await subject.entry(1)}, ME, locked.taken)) == []
+    assert await subject.put(await subject.entry(2), part)
+    assert await subject.payload(part) == b'{"version": 2}'

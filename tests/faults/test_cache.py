@@ -20,6 +20,7 @@ from redis.asyncio import Redis
 from firmhold.local.servers import Servers
 from tests.installation import Client, Installation, eventually, installation
 from tests.servers import Urls
+from tests.visitors import row, visitor
 from topics.redis_keys import RedisKeys, resource_name
 from workers.crash_points import CrashPoint
 
@@ -132,6 +133,37 @@ async def test_r14_redis_is_flushed_at_any_point(own_redis: Installation) -> Non
         ended.set()
         assert await flushing > 30
         await eventually(lambda: _is_cached(own_redis, client, slot), what="the cache is used again")
+
+
+async def test_e61_r14_no_seat_is_called_free_that_is_not(own_redis: Installation, own_servers: Servers) -> None:
+    """While Redis is flushed all the time, and when it is gone: each hold is in the next map, and nothing is a 5xx.
+
+    Seen to fail on a map that a gateway keeps for itself.
+    """
+    assert own_servers.redis is not None
+    held: set[str] = set()
+    ended = asyncio.Event()
+
+    async def flush_all_the_time() -> None:
+        async with Redis.from_url(own_redis.urls.redis) as redis:
+            while not ended.is_set():
+                await redis.flushall()
+
+    async with visitor(own_redis) as ann:
+        screening = await ann.opens(row("A", 40))
+
+        async def hold_and_look(seats: range) -> None:
+            for number in seats:
+                assert (await ann.holds(screening, f"A{number}")).status == 201
+                held.add(f"A{number}")
+                assert {seat for seat, status in (await ann.sees(screening)).items() if status == "held"} == held
+
+        flushing = asyncio.create_task(flush_all_the_time())
+        await hold_and_look(range(1, 31))
+        ended.set()
+        await flushing
+        await asyncio.to_thread(own_servers.redis.kill)
+        await hold_and_look(range(31, 41))
 
 
 async def test_e59_the_decision_never_reads_the_cache(own_redis: Installation) -> None:

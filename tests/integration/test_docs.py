@@ -1,5 +1,6 @@
 """docs/http.md is run as it is written: each curl is sent, and the line below it says what comes."""
 
+import asyncio
 import json
 import re
 import shlex
@@ -11,7 +12,8 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from gateway.calls import CALLS, Call
+from gateway.calls import CALLS
+from gateway.describing import Call
 from tests.installation import ADMIN_KEY, Installation, installation
 from tests.openapi import call_of, check_answer
 from tests.servers import Urls
@@ -73,10 +75,22 @@ async def test_each_example_is_answered_as_the_page_says(running: Installation) 
         for curl, said in examples():
             method, url, headers, data = request_of(expanded(curl, known))
             async with session.request(method, url, headers=headers, data=data) as response:
-                text = await response.text()
+                is_stream = response.content_type == "text/event-stream"
+                text = await (heard(response, said.partition(" ")[2][4:]) if is_stream else response.text())
                 told = json.loads(text) if response.content_type.endswith("json") else text
                 check_answer(method, response.url.raw_path, response.status, response.content_type, told)
                 compare(response, told, expanded(said.removeprefix("# "), known), known)
+
+
+async def heard(response: aiohttp.ClientResponse, wanted: str) -> str:
+    """Return what a stream tells until it has told this, or ends: it may go on for ever."""
+    text = ""
+    async with asyncio.timeout(30):
+        async for line in response.content:
+            text += line.decode()
+            if wanted in text:
+                break
+    return text
 
 
 def expanded(text: str, known: dict[str, str]) -> str:

@@ -1,6 +1,7 @@
 """For those who run it: metrics, version, pages, and many definitions at once."""
 
 import asyncio
+import json
 import re
 import subprocess
 import sys
@@ -150,6 +151,24 @@ async def test_define_products(alice: Client, running: Installation) -> None:
     assert csv.returncode == 0, csv.stderr
     shown = (await alice.call("GET", "/api/products", params={"ids": f"{name}-1,{name}-2,{name}-3"})).body
     assert [(one["name"], one["price"], one["stock"]) for one in shown] == [("Runner", 12900, 5), ("501", 500, 7)]
+
+
+async def test_define_takes_screenings(alice: Client, running: Installation) -> None:
+    """Plans are JSON, in a cell of CSV too; a bad one is told with its place."""
+    name = fresh("hall")
+    rows = [{"row": "A", "seats": 3, "blocked": [2]}]
+    lines = (
+        json.dumps({"kind": "screening", "id": f"{name}-1", "rows": rows, "focal": "A1"}),
+        json.dumps({"kind": "screening", "id": f"{name}-2", "rows": rows, "focal": "B1"}),
+    )
+    done = await define(running, "-", text="\n".join(lines))
+    assert f"screening {name}-1: defined" in done.stdout
+    assert re.search(rf"line 2: screening {name}-2: /focal: .*422", done.stderr), done.stderr
+    cell = json.dumps(rows).replace('"', '""')
+    csv = await define(running, "-", text=f'kind,id,rows,title\nscreening,{name}-3,"{cell}",12\n')
+    assert csv.returncode == 0, csv.stderr
+    shown = [(await alice.call("GET", f"/screenings/{name}-{number}")).body for number in (1, 3)]
+    assert [(one["rows"], one["capacity"], one["title"]) for one in shown] == [(rows, 2, None), (rows, 2, "12")]
 
 
 async def test_define_again_restores_what_the_file_says(alice: Client, running: Installation, tmp_path: Path) -> None:

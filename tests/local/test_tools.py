@@ -8,7 +8,7 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from firmhold.doctor import examine
-from firmhold.seed import DEMO_SLOTS, SeedError, seed
+from firmhold.seed import DEMO, SeedError, seed
 from firmhold.settings import Settings
 from tests.installation import Installation, installation
 from tests.servers import Urls
@@ -77,11 +77,11 @@ async def test_seed_leaves_alone_what_exists(running: Installation) -> None:
     Fails if seed defines without asking first.
     """
     first = await seed(settings_of(running))
-    assert first == [f"slot {name}: capacity {body['capacity']}" for name, body in DEMO_SLOTS.items()]
+    assert first == ["slot demo: capacity 100000", "slot demo-small: capacity 3", "screening demo: capacity 108"]
     async with running.client() as alice:
         await alice.define("demo", 7, title="mine")
         again = await seed(settings_of(running))
-        assert again == [f"slot {name}: exists, left as it is" for name in DEMO_SLOTS]
+        assert again == [f"{kind} {name}: exists, left as it is" for kind, name in DEMO]
         reply = await alice.call("GET", "/slots/demo")
     assert (reply.body["capacity"], reply.body["title"]) == (7, "mine")
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.cache_store import CacheUnavailableError, Entry, Locked, Seen
+from topics.redis_keys import whole_name
 
 
 @dataclass
@@ -79,5 +80,5 @@ class MemoryCache:
         return owner if self.now_ms() < ends_ms else None
 
     def _tombstone(self, name: str) -> int:
-        version, ends_ms = self._tombstones.get(name, (0, 0))
+        version, ends_ms = self._tombstones.get(whole_name(name), (0, 0))
         return version if self.now_ms() < ends_ms else 0

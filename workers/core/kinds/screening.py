@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from schema.rows import Hold as HoldRow
 from topics.commands import Cancel, ChangeHold, Command, DefineResource, Hold
 from topics.resources import ClaimAt, Settings
-from topics.seating import Plan, faults_of_plan, faults_of_wish, house_of, seats_not_in
+from topics.seating import Plan, area_of, faults_of_plan, faults_of_wish, house_of, pool_of_area, seats_not_in
 from workers.core.kinds import IsFree
 from workers.core.kinds.best_available import best_available
 
-_AREA = "area:"  # no seat is named so
 _NOT_OF_DEFINITIONS = ("capacity", "price", "currency", "name", "payment_seconds")
 
 
@@ -35,7 +34,7 @@ class Screening:
         """Count a seat as one unit, a blocked one as none, an area as what it takes."""
         house = house_of(self.plan(command))
         seats = {seat.id: 0 if seat.is_blocked else 1 for seat in house.seats.values()}
-        return seats | {_AREA + area.id: area.capacity for area in command.areas or ()}
+        return seats | {pool_of_area(area.id): area.capacity for area in command.areas or ()}
 
     def sale(self, command: DefineResource) -> None:
         """Sell nothing: a hold is made firm by its confirmation."""
@@ -46,7 +45,7 @@ class Screening:
 
     def told_alone(self, pool: str) -> str | None:
         """Tell of each seat by itself, of areas with their holds."""
-        return None if pool.startswith(_AREA) else "seat"
+        return "seat" if area_of(pool) is None else None
 
     def pools_of(self, command: Command) -> frozenset[str] | None:
         """Return what is named; a definition and the search for the best need to see the house."""
@@ -81,7 +80,7 @@ class Screening:
         kept = {
             pool: units
             for pool, units in hold.units.items()
-            if (command.areas if pool.startswith(_AREA) else command.seats) is None
+            if (command.seats if area_of(pool) is None else command.areas) is None
         }
         return kept | _named(command)
 
@@ -94,9 +93,10 @@ class Screening:
     def unknown_of(self, claims: dict[str, int], settings: Settings) -> list[str]:
         """Return the seats and the areas that are not in the plan; one that was left out is not, though it may be out."""
         plan = _plan_of(settings)
-        areas = {_AREA + area.id for area in plan.areas}
-        seats = seats_not_in(plan, [pool for pool in claims if not pool.startswith(_AREA)])
-        return [*seats, *(pool for pool in claims if pool.startswith(_AREA) and pool not in areas)]
+        areas = {area.id for area in plan.areas}
+        named = {pool: area_of(pool) for pool in claims}
+        seats = seats_not_in(plan, [pool for pool, area in named.items() if area is None])
+        return [*seats, *(pool for pool, area in named.items() if area is not None and area not in areas)]
 
 
 def _plan_of(settings: Settings) -> Plan:
@@ -105,7 +105,7 @@ def _plan_of(settings: Settings) -> Plan:
 
 def _named(command: Hold | ChangeHold) -> dict[str, int]:
     seats = dict.fromkeys(command.seats or (), 1)
-    return seats | {_AREA + area: units for area, units in (command.areas or {}).items()}
+    return seats | {pool_of_area(area): units for area, units in (command.areas or {}).items()}
 
 
 def _faults(command: Command) -> Iterator[str]:
