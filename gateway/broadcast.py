@@ -289,8 +289,8 @@ class Broadcast:
 
 def told_of(record: ConsumerRecord) -> Told | None:
     """Read an event; None if it has no version of its own."""
-    headers = {name: content for name, content in record.headers if name in {"ce_type", "ce_sequence"} and content}
-    kind, sequence = headers.get("ce_type", b"").decode("utf-8", "replace"), headers.get("ce_sequence", b"")
+    wanted = {name: content for name, content in record.headers if name in {"ce_type", "ce_sequence"} and content}
+    kind, sequence = wanted.get("ce_type", b"").decode("utf-8", "replace"), wanted.get("ce_sequence", b"")
     if kind in CHANGE_NOTHING or not sequence.isdigit() or len(sequence) > _VERSION_DIGITS_MAX:
         return None
     return Told(int(sequence), kind, (record.value or b"").translate(_ONE_LINE))
