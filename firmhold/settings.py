@@ -1,4 +1,4 @@
-"""Every setting, from environment variables `FIRMHOLD_*` alone. The table in docs/settings.md is compared with this file."""
+"""Every setting, from environment variables `FIRMHOLD_*` alone; docs/settings.md is compared with this file and its parts."""
 
 import base64
 import binascii
@@ -7,8 +7,9 @@ import secrets
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from firmhold.broadcast_settings import BroadcastSettings
 from topics.catalogue import Catalogue
 from topics.signatures import (
     GATEWAY_KEY_ID,
@@ -31,7 +32,7 @@ class SettingError(ValueError):
     """A setting that cannot be right; the message names the variable and says what to set, and shows no secret."""
 
 
-class Settings(BaseSettings):
+class Settings(BroadcastSettings):
     """What a process of Firmhold is told by its environment; names are upper-cased and prefixed with FIRMHOLD_."""
 
     model_config = SettingsConfigDict(env_prefix="FIRMHOLD_", extra="ignore", frozen=True, hide_input_in_errors=True)
@@ -258,48 +259,6 @@ class Settings(BaseSettings):
             description="Pause between two signs of life on an event stream; a client that is gone is noticed by them"
         ),
     ] = 15.0
-    stream_stuck_seconds: Annotated[
-        PositiveFloat,
-        Field(description="How long a listener may take nothing of what is sent to him before his stream is ended"),
-    ] = 20.0
-    listeners_max: Annotated[
-        PositiveInt,
-        Field(description="Listeners to broadcasts that one gateway has at once; more are answered 503"),
-    ] = 5_000
-    broadcast_events_max: Annotated[
-        PositiveInt,
-        Field(
-            description="Last events of a screening that a gateway keeps at least for listeners that come again; they are "
-            "kept until there are twice as many. Who missed more gets a snapshot"
-        ),
-    ] = 500
-    broadcast_idle_max: Annotated[
-        PositiveInt,
-        Field(description="Screenings that a gateway follows on though nobody listens any more, for who comes again"),
-    ] = 32
-    broadcast_snapshot_ms: Annotated[
-        PositiveInt, Field(description="How long a snapshot of a screening's seats serves those who need one")
-    ] = 250
-    broadcast_pause_ms: Annotated[
-        PositiveInt,
-        Field(
-            description="Pause between two rounds of sending to all listeners of a screening; the first goes at once"
-        ),
-    ] = 100
-    broadcast_ahead_seconds: Annotated[
-        PositiveFloat,
-        Field(
-            description="How long a listener waits for the event that he says he has seen and this gateway has not, before "
-            "he gets a snapshot"
-        ),
-    ] = 5.0
-    broadcast_check_seconds: Annotated[
-        PositiveFloat,
-        Field(
-            description="Pause between two comparisons of what listeners were told with Postgres: events that were lost, "
-            "another database"
-        ),
-    ] = 5.0
     body_bytes_max: Annotated[PositiveInt, Field(description="Longest request body")] = 65_536
     key_format: Annotated[
         Literal["any", "uuid"], Field(description="`uuid` refuses idempotency keys that are not UUIDs")
