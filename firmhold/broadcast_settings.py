@@ -23,7 +23,7 @@ class BroadcastSettings(BaseSettings):
             description="Last events of a screening that a gateway keeps at least for listeners that come again; they are "
             "kept until there are twice as many. Who missed more gets a snapshot"
         ),
-    ] = 500
+    ] = 200
     broadcast_idle_max: Annotated[
         PositiveInt,
         Field(description="Screenings that a gateway follows on though nobody listens any more, for who comes again"),

@@ -113,6 +113,11 @@ class Audience:
         self._woken_at = 0.0
         self._waking: asyncio.TimerHandle | None = None
 
+    @property
+    def is_served(self) -> bool:
+        """Tell whether somebody listens, and knows where he is."""
+        return bool(self.listeners) and self.channel.is_following
+
     def read(self) -> None:
         """Have a snapshot read, with the next reading that begins."""
         self._is_wanted = True
@@ -257,7 +262,7 @@ class Broadcast:
             await audience.close()
 
     async def _check(self) -> None:
-        marks = {name: one.channel.mark for name, one in self._audiences.items() if one.listeners}
+        marks = {name: one.channel.mark for name, one in self._audiences.items() if one.is_served}
         if not marks:
             return
         found = await within(self._bounds.read_seconds, self._reads.versions(self._kind, marks), "versions")
@@ -265,7 +270,8 @@ class Broadcast:
             audience = self._audiences.get(resource_id)
             if audience is not None:
                 audience.channel.checked(marks[resource_id], epoch, version)
-                self._tell(resource_id, audience)
+                if not audience.channel.is_following:
+                    self._tell(resource_id, audience)
 
     def _tell(self, resource_id: str, audience: Audience) -> None:
         if audience.listeners:

@@ -10,6 +10,9 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from schema.connections import Timeouts, lazy_pool
+from schema.reads import Reads
+from schema.rows import ResourceKey
 from tests.box_office import TOKEN, BoxOffice
 from tests.installation import BOB_KEY, Client, eventually, installation
 from tests.integration.expectations import problem, sleeping
@@ -159,6 +162,20 @@ async def test_another_database(office: BoxOffice, page: Client) -> None:
         await office.hold(screening, "A1")
         await one.until("snapshot", "held A1")
     await office.site.processes[-1].stop()
+
+
+async def test_both_statements_tell_one_epoch(office: BoxOffice) -> None:
+    """That of the snapshot and that which compares; what is not there has version 0. Fails if one of them is changed alone."""
+    screening = await office.define(ROW)
+    await office.hold(screening, "A1")
+    async with lazy_pool(office.site.postgres, connections_max=1, timeouts=Timeouts(), role="tests") as pool:
+        reads = Reads(pool)
+        told = await reads.as_told(ResourceKey("screening", screening))
+        versions = await reads.versions("screening", [screening, "none"])
+        assert await reads.as_told(ResourceKey("screening", "none")) is None
+    assert told is not None
+    assert (told.version, set(told.held), set(told.taken)) == (3, {"A1"}, set())
+    assert versions == {screening: (told.epoch, 3), "none": (told.epoch, 0)}
 
 
 async def test_a_new_plan(office: BoxOffice, page: Client) -> None:

@@ -80,6 +80,11 @@ def record(told: Told, resource_id: str = SCREENING, **more: bytes) -> ConsumerR
     return ConsumerRecord("events", 0, 0, 0, 1, resource_id.encode(), told.data, None, 0, 0, tuple(headers.items()))
 
 
+async def settled(listener: Listener, last_event_id: str | None) -> bool:
+    """Tell whether it is known in time what he is to be told."""
+    return await asyncio.wait_for(listener.settle(last_event_id), 5)
+
+
 async def taken(listener: Listener) -> Piece:
     """Return the next piece, waiting for it as a stream does."""
     async with asyncio.timeout(5):
@@ -107,7 +112,7 @@ async def test_all_who_come_at_once_share_one_reading(broadcast: Broadcast, post
         await asyncio.sleep(3 * BOUNDS.snapshot_seconds)
         with broadcast.listening(SCREENING) as three:
             assert three is not None
-            assert await three.settle(None)
+            assert await settled(three, None)
         assert postgres.readings == 2
 
 
@@ -144,11 +149,11 @@ async def test_an_id_from_another_gateway_waits_for_the_reader(broadcast: Broadc
         assert here is not None
         assert comes is not None
         assert lies is not None
-        assert await here.settle(None)
+        assert await settled(here, None)
         house.move([1], events.SEAT_HELD)
         seen_elsewhere = f"{house.now.epoch}-{house.version - 1}"
-        assert await comes.settle(seen_elsewhere)
-        assert await lies.settle(f"{house.now.epoch}-99999")
+        assert await settled(comes, seen_elsewhere)
+        assert await settled(lies, f"{house.now.epoch}-99999")
         assert comes.take() is None
         house.move([2], events.SEAT_HELD)
         broadcast.see(record(told) for told in house.log)
@@ -177,7 +182,7 @@ async def test_what_was_lost_at_the_end_of_the_log_is_noticed(broadcast: Broadca
     """Though no event follows it. Seen to fail without comparing with Postgres."""
     with broadcast.listening(SCREENING) as one:
         assert one is not None
-        assert await one.settle(None)
+        assert await settled(one, None)
         await taken(one)
         postgres.houses[SCREENING].move([3], events.SEAT_HELD)
         piece = await taken(one)
@@ -205,7 +210,7 @@ async def test_who_comes_again_finds_what_he_missed(broadcast: Broadcast, postgr
     for screening in (SCREENING, "other"):
         with broadcast.listening(screening) as one:
             assert one is not None
-            assert await one.settle(None)
+            assert await settled(one, None)
             await taken(one)
     causes = []
     for screening in ("other", SCREENING):
@@ -215,7 +220,7 @@ async def test_who_comes_again_finds_what_he_missed(broadcast: Broadcast, postgr
         broadcast.see(record(told, screening) for told in house.log)
         with broadcast.listening(screening) as one:
             assert one is not None
-            assert await one.settle(seen)
+            assert await settled(one, seen)
             causes.append((await taken(one)).cause)
     assert causes == [None, Cause.BEHIND]
 
@@ -224,10 +229,10 @@ async def test_there_is_no_such_screening_or_not_any_more(broadcast: Broadcast, 
     """Who comes is told so; who listens when the database is another one without it is let go."""
     with broadcast.listening("none") as one:
         assert one is not None
-        assert not await one.settle(None)
+        assert not await settled(one, None)
     with broadcast.listening(SCREENING) as one:
         assert one is not None
-        assert await one.settle(None)
+        assert await settled(one, None)
         await taken(one)
         house = postgres.houses.pop(SCREENING)
         house.epoch += 1
@@ -244,7 +249,7 @@ async def test_postgres_is_away_for_a_while(broadcast: Broadcast, postgres: Post
     postgres.failures = 1
     with broadcast.listening(SCREENING) as one:
         assert one is not None
-        assert await one.settle(None)
+        assert await settled(one, None)
         assert (await taken(one)).cause is Cause.NEW
 
 
