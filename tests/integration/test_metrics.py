@@ -13,13 +13,22 @@ import pytest_asyncio
 from prometheus_client.parser import text_string_to_metric_families
 
 from firmhold import metrics
-from tests.installation import PARTITIONS, Client, Installation, Process, eventually, free_port, installation
+from tests.installation import ADMIN_KEY, PARTITIONS, Client, Installation, Process, eventually, free_port, installation
 from tests.integration.expectations import fresh, silence
+from tests.listening import listening
 from tests.servers import Urls
 from topics.commands import DefineResource, Hold
 
-# Shown elsewhere: refusals and silence in test_operating and test_e70_shedding, a replaced producer in test_outages.
-ELSEWHERE = {metrics.NOT_TAKEN, metrics.LOG_SILENT, metrics.PUBLICATIONS, metrics.PRODUCERS_REPLACED, metrics.PAYMENTS}
+# Shown elsewhere: refusals and silence in test_operating and test_e70_shedding, a replaced producer in test_outages, listeners
+# that are let go in test_broadcast_to_many.
+ELSEWHERE = {
+    metrics.NOT_TAKEN,
+    metrics.LOG_SILENT,
+    metrics.PUBLICATIONS,
+    metrics.PRODUCERS_REPLACED,
+    metrics.PAYMENTS,
+    metrics.LISTENERS_DROPPED,
+}
 
 
 @dataclass
@@ -96,6 +105,7 @@ async def decided(story: Story) -> None:
     assert (await story.alice.define(slot, 1)).status == 201
     for key, status in (("a", 201), ("b", 409), ("a", 201)):
         assert (await story.alice.hold(slot, key=key)).status == status
+    await story.until(metrics.WORKER, "firmhold_stage_seconds_count emit", least=4)  # counted a moment after the answer
     told = await story.worker()
     assert told["firmhold_commands_total slot resource.defined"] == 1
     assert told["firmhold_commands_total slot hold.placed"] == 1
@@ -137,6 +147,17 @@ async def read(story: Story) -> None:
         async with story.running.client(url=url) as client:
             assert (await client.call("GET", f"/slots/availability?ids={slot}")).status == 200
         assert (await story.gateway(url))["firmhold_cache_reads_total slot bypassed"] == 1
+
+
+async def listened(story: Story) -> None:
+    """Listen to a screening."""
+    screening = fresh("screening")
+    headers = {"Authorization": f"Bearer {ADMIN_KEY}", "Prefer": "wait=30"}
+    plan = {"rows": [{"row": "A", "seats": 1}]}
+    assert (await story.alice.call("PUT", f"/screenings/{screening}", json=plan, headers=headers)).status == 201
+    async with listening(story.alice.session, screening):
+        told = await story.gateway()
+    assert (told["firmhold_listeners"], told["firmhold_snapshots_total new"]) == (1, 1)
 
 
 async def strange(story: Story) -> None:
@@ -193,14 +214,14 @@ async def down(story: Story) -> None:
     await story.until(metrics.GATEWAY, "firmhold_backlog_age_seconds", 0, 0)
 
 
-@pytest.mark.timeout(240)  # six chapters, five processes
+@pytest.mark.timeout(240)  # seven chapters, five processes
 async def test_each_metric_moves_when_that_happens_which_it_is_about(story: Story) -> None:
     """Gateways and workers tell what the list says that they tell, no more, and all of it but a few moved.
 
     Seen to fail when the lag is read from events instead of committed offsets, when a stage is not measured, when
     a sample of the cache is counted at the wrong source, and with a metric of the list that nobody reads.
     """
-    for chapter in (decided, expired, read, strange, purged, down):
+    for chapter in (decided, expired, read, listened, strange, purged, down):
         await chapter(story)
     for role, told in story.seen.told.items():
         ours = {name for name in told if name.startswith("firmhold_")}
