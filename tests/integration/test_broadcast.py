@@ -77,7 +77,7 @@ async def test_there_is_no_such_screening(page: Client) -> None:
 async def test_e75_who_comes_again_misses_nothing(office: BoxOffice, page: Client) -> None:
     """At the same gateway he is told what he missed; at another one, or after a restart, that or a snapshot with it.
 
-    Fails if events are kept only while somebody listens.
+    Seen to fail with events kept only while somebody listens.
     """
     screening = await office.define(ROW)
     async with listening(page.session, screening) as one:
@@ -165,7 +165,8 @@ async def test_another_database(office: BoxOffice, page: Client) -> None:
 
 
 async def test_both_statements_tell_one_epoch(office: BoxOffice) -> None:
-    """That of the snapshot and that which compares; what is not there has version 0. Fails if one of them is changed alone."""
+    """That of the snapshot and that which compares; what is not there has version 0. Fails if one of them is
+    changed alone."""
     screening = await office.define(ROW)
     await office.hold(screening, "A1")
     async with lazy_pool(office.site.postgres, connections_max=1, timeouts=Timeouts(), role="tests") as pool:
