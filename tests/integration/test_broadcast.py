@@ -165,8 +165,10 @@ async def test_another_database(office: BoxOffice, page: Client) -> None:
 
 
 async def test_both_statements_tell_one_epoch(office: BoxOffice) -> None:
-    """That of the snapshot and that which compares; what is not there has version 0. Fails if one of them is
-    changed alone."""
+    """That of the snapshot and that which compares; what is not there has version 0.
+
+    Seen to fail with one of them changed alone.
+    """
     screening = await office.define(ROW)
     await office.hold(screening, "A1")
     async with lazy_pool(office.site.postgres, connections_max=1, timeouts=Timeouts(), role="tests") as pool:
