@@ -97,6 +97,13 @@ class Reads:
         rows = await self._pool.fetch(queries.READ_RESOURCE_IDS, kind, after, ids_max)
         return [row["resource_id"] for row in rows]
 
+    async def seat_held_until(self, key: ResourceKey, seat: str) -> datetime | None:
+        """Return until when a seat is held; None if it is not."""
+        held_until: datetime | None = await self._pool.fetchval(
+            queries.READ_SEAT_HELD_UNTIL, key.kind, key.resource_id, seat
+        )
+        return held_until
+
     async def answers(self) -> bool:
         """Ask Postgres for a sign of life; raises if it gives none."""
         return await self._pool.fetchval("select true") is True

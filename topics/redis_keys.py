@@ -17,6 +17,11 @@ def ids_name(kind: str) -> str:
     return kind
 
 
+def held_name(kind: str, resource_id: str, word: str, pool: str) -> str:
+    """Return the name of a pool that holds have as a whole; `word` is what such a pool is called, as in its events."""
+    return f"hold:{kind}:{resource_id}:{word}:{pool}"
+
+
 @dataclass(frozen=True, slots=True)
 class RedisKeys:
     """The keys of one installation; `prefix` is put before each as it is."""
@@ -34,3 +39,19 @@ class RedisKeys:
     def tombstone(self, name: str) -> str:
         """Where the version is below which a value is no longer so."""
         return f"{self.prefix}tombstone:{name}"
+
+    def held(self, name: str) -> str:
+        """Where it stands that a hold has a pool; the key lives as long as the hold. `name` is that of `held_name`."""
+        return self.prefix + name
+
+    def marker(self, resource: str) -> str:
+        """Where the version is as of which the mirror has every held pool of a resource; only then a missing key means free."""
+        return f"{self.prefix}mirrored:{resource}"
+
+    def rebuild_lock(self, resource: str) -> str:
+        """Where whoever writes the mirror of a resource anew has his owner token, and what was told meanwhile."""
+        return f"{self.prefix}lock:mirrored:{resource}"
+
+    def held_index(self, resource: str) -> str:
+        """Where the keys of the pools are that the mirror has, and perhaps some whose time is over."""
+        return f"{self.prefix}mirrored:{resource}:held"

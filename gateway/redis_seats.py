@@ -1,0 +1,46 @@
+"""The mirror of held seats in Redis, as workers write it. It decides nothing about what is believed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from gateway.cache_store import CacheUnavailableError
+from gateway.resting_cache import Rest
+from gateway.seat_mirror import Seen
+from schema.rows import ResourceKey
+from topics.mirror import decode_held
+from topics.redis_keys import RedisKeys, held_name, resource_name
+from topics.redis_patience import within
+
+
+class RedisSeats:
+    """Implements `gateway.seat_mirror.MirrorReader`."""
+
+    def __init__(self, redis: Redis, keys: RedisKeys, *, timeout_seconds: float, rest: Rest) -> None:
+        """Wait no longer than the timeout; while Redis rests it is not asked."""
+        self._redis = redis
+        self._keys = keys
+        self._timeout_seconds = timeout_seconds
+        self._rest = rest
+
+    async def read(self, key: ResourceKey, word: str, pool: str) -> Seen:
+        """See `MirrorReader`."""
+        name = held_name(key.kind, key.resource_id, word, pool)
+        places = [self._keys.marker(resource_name(key.kind, key.resource_id)), self._keys.held(name)]
+        marker, value = await self._rest.ask(lambda: self._look(places))
+        try:
+            return Seen(None if marker is None else int(marker), None if value is None else decode_held(value))
+        except (ValueError, msgspec.DecodeError) as fault:
+            raise CacheUnavailableError(repr(fault)) from fault
+
+    async def _look(self, places: list[str]) -> Sequence[Any]:
+        try:
+            return await within(self._timeout_seconds, self._mget(places))
+        except (RedisError, OSError, TimeoutError) as fault:
+            raise CacheUnavailableError(repr(fault)) from fault
+
+    async def _mget(self, places: list[str]) -> Sequence[Any]:
+        return await self._redis.mget(places)
