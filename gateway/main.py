@@ -125,6 +125,7 @@ async def application(settings: Settings) -> AsyncIterator[web.Application]:
             await producer.stop()
             for of_kind in context.availability.values():
                 await of_kind.close()
+            await context.seat_mirror.close()
 
 
 def _availability(settings: Settings, reads: Reads, redis: Redis) -> dict[str, Availability]:
@@ -159,7 +160,7 @@ def _seat_mirror(settings: Settings, reads: Reads, redis: Redis) -> SeatMirror:
         timeout_seconds=settings.redis_timeout_ms / 1000,
         rest=Rest(settings.redis_rest_ms / 1000),
     )
-    return SeatMirror(seats, reads)
+    return SeatMirror(seats, reads, settings.page_max)
 
 
 def _context(

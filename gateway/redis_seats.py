@@ -9,8 +9,7 @@ from redis.exceptions import RedisError
 
 from gateway.cache_store import CacheUnavailableError
 from gateway.resting_cache import Rest
-from gateway.seat_mirror import Seen
-from schema.rows import ResourceKey
+from gateway.seat_mirror import NOT_WHOLE, Pool, Seen
 from topics.mirror import decode_held
 from topics.redis_keys import RedisKeys, held_name, resource_name
 from topics.redis_patience import within
@@ -26,21 +25,26 @@ class RedisSeats:
         self._timeout_seconds = timeout_seconds
         self._rest = rest
 
-    async def read(self, key: ResourceKey, word: str, pool: str) -> Seen:
+    async def read(self, pools: Sequence[Pool]) -> Sequence[Seen]:
         """See `MirrorReader`."""
-        name = held_name(key.kind, key.resource_id, word, pool)
-        places = [self._keys.marker(resource_name(key.kind, key.resource_id)), self._keys.held(name)]
-        marker, value = await self._rest.ask(lambda: self._look(places))
-        try:
-            return Seen(None if marker is None else int(marker), None if value is None else decode_held(value))
-        except (ValueError, msgspec.DecodeError) as fault:
-            raise CacheUnavailableError(repr(fault)) from fault
+        names = [held_name(pool.key.kind, pool.key.resource_id, pool.word, pool.pool) for pool in pools]
+        markers = [self._keys.marker(resource_name(pool.key.kind, pool.key.resource_id)) for pool in pools]
+        found = await self._rest.ask(lambda: self._look([*markers, *map(self._keys.held, names)]))
+        return [_seen(marker, value) for marker, value in zip(found[: len(pools)], found[len(pools) :], strict=True)]
 
-    async def _look(self, places: list[str]) -> Sequence[Any]:
+    async def _look(self, places: Sequence[str]) -> Sequence[Any]:
         try:
             return await within(self._timeout_seconds, self._mget(places))
         except (RedisError, OSError, TimeoutError) as fault:
             raise CacheUnavailableError(repr(fault)) from fault
 
-    async def _mget(self, places: list[str]) -> Sequence[Any]:
+    async def _mget(self, places: Sequence[str]) -> Sequence[Any]:
         return await self._redis.mget(places)
+
+
+def _seen(marker: bytes | None, value: bytes | None) -> Seen:
+    """Read what lies there; what is nonsense proves nothing."""
+    try:
+        return Seen(None if marker is None else int(marker), None if value is None else decode_held(value))
+    except (ValueError, msgspec.DecodeError):
+        return NOT_WHOLE

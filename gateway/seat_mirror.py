@@ -6,18 +6,22 @@ it died, until another worker looks (`FIRMHOLD_MIRROR_LOOK_SECONDS`), at most un
 """
 
 from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gateway.cache_store import CacheUnavailableError
+from gateway.gathering import Gathering, Tell
 from schema.reads import Reads
 from schema.rows import ResourceKey
 from topics.mirror import HeldPool
 
 KIND = "screening"
 WORD = "seat"
+_LOOKS_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +32,22 @@ class Seen:
     held: HeldPool | None
 
 
+NOT_WHOLE = Seen(None, None)
+
+
+class Pool(NamedTuple):
+    """What names a pool that is told of by itself, and what such a pool is called."""
+
+    key: ResourceKey
+    word: str
+    pool: str
+
+
 class MirrorReader(Protocol):
     """Where the mirror is."""
 
-    async def read(self, key: ResourceKey, word: str, pool: str) -> Seen:
-        """Return what is there, marker and pool of one instant. Raises CacheUnavailableError."""
+    async def read(self, pools: Sequence[Pool]) -> Sequence[Seen]:
+        """Return what is there of each, markers and pools of one instant. Raises CacheUnavailableError."""
 
 
 class Source(Enum):
@@ -42,14 +57,23 @@ class Source(Enum):
     POSTGRES = "postgres"
 
 
-class SeatMirror:
-    """Tells of single seats."""
+class _Asked(NamedTuple):
+    screening_id: str
+    seat: str
+    version_least: int
 
-    def __init__(self, mirror: MirrorReader, reads: Reads) -> None:
-        """Look into `mirror` first."""
+
+class SeatMirror:
+    """Tells of single seats; who asks at once is answered with one look, and one query for what the mirror cannot tell."""
+
+    def __init__(self, mirror: MirrorReader, reads: Reads, seats_max: int) -> None:
+        """Look into `mirror` first, for so many seats at a time at most."""
         self._mirror = mirror
         self._reads = reads
         self.reads: Counter[Source] = Counter(dict.fromkeys(Source, 0))
+        self._looks: Gathering[_Asked, datetime | None] = Gathering(
+            self._look, readings_max=_LOOKS_AT_ONCE, keys_max=seats_max
+        )
 
     async def held_until(self, screening_id: str, seat: str, version_least: int = 0) -> datetime | None:
         """Return when the hold ends that has this seat now; None if none has, be the seat free, taken, blocked or unknown.
@@ -57,13 +81,27 @@ class SeatMirror:
         A mirror that is older than `version_least` is not believed. Raises what asyncpg raises if Postgres, where it is
         needed, does not answer.
         """
-        key = ResourceKey(KIND, screening_id)
-        try:
-            seen = await self._mirror.read(key, WORD, seat)
-        except CacheUnavailableError:
-            seen = Seen(None, None)
-        if seen.whole_at is not None and seen.whole_at >= version_least:
-            self.reads[Source.MIRROR] += 1
-            return None if seen.held is None else seen.held.expires_at
-        self.reads[Source.POSTGRES] += 1
-        return await self._reads.seat_held_until(key, seat)
+        asked = _Asked(screening_id, seat, version_least)
+        return (await self._looks.ask([asked]))[asked]
+
+    async def close(self) -> None:
+        """End what is being read."""
+        await self._looks.close()
+
+    async def _look(self, asked: Sequence[_Asked], tell: Tell[_Asked, datetime | None]) -> None:
+        pools = [Pool(ResourceKey(KIND, one.screening_id), WORD, one.seat) for one in asked]
+        seen: Sequence[Seen] = [NOT_WHOLE] * len(pools)
+        with suppress(CacheUnavailableError):
+            seen = await self._mirror.read(pools)
+        unknown: list[_Asked] = []
+        for one, there in zip(asked, seen, strict=True):
+            if there.whole_at is None or there.whole_at < one.version_least:
+                unknown.append(one)
+            else:
+                tell(one, None if there.held is None else there.held.expires_at)
+        self.reads[Source.MIRROR] += len(asked) - len(unknown)
+        if unknown:
+            self.reads[Source.POSTGRES] += len(unknown)
+            held = await self._reads.seats_held_until(KIND, {(one.screening_id, one.seat) for one in unknown})
+            for one in unknown:
+                tell(one, held.get((one.screening_id, one.seat)))

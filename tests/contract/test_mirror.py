@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from gateway.redis_seats import RedisSeats
 from gateway.resting_cache import Rest
-from gateway.seat_mirror import MirrorReader
+from gateway.seat_mirror import MirrorReader, Pool
 from schema.rows import ResourceKey
 from tests.twins.memory_mirror import MemoryMirror
 from topics.mirror import HeldPool, encode_held
@@ -68,12 +68,13 @@ class Subject:
 
     async def whole_at(self) -> int | None:
         """Return the version as of which it is whole."""
-        return (await self.reader.read(KEY, "seat", "A1")).whole_at
+        (seen,) = await self.reader.read([Pool(KEY, "seat", "A1")])
+        return seen.whole_at
 
     async def held(self, *seats: str) -> State:
         """Return who holds which of these seats."""
-        seen = {seat: (await self.reader.read(KEY, "seat", seat)).held for seat in seats}
-        return {seat: held.hold_id for seat, held in seen.items() if held is not None}
+        seen = await self.reader.read([Pool(KEY, "seat", seat) for seat in seats])
+        return {seat: one.held.hold_id for seat, one in zip(seats, seen, strict=True) if one.held is not None}
 
 
 @pytest_asyncio.fixture(params=["memory", "redis"])
@@ -103,7 +104,7 @@ async def test_what_is_told_is_there_and_proves_nothing_by_itself(subject: Subje
     """Seats are written at once; whether a missing one is free only a rebuild can know."""
     assert list(await subject.store.tell([change(1, 3, {"A1": "h"})])) == [KEY]
     assert (await subject.held("A1", "A2"), await subject.whole_at()) == ({"A1": "h"}, None)
-    seen = await subject.reader.read(KEY, "seat", "A1")
+    (seen,) = await subject.reader.read([Pool(KEY, "seat", "A1")])
     assert seen.held == HeldPool(3, "h", EXPIRES_AT)
 
 
@@ -246,14 +247,13 @@ async def test_a_marker_ends_unless_somebody_looks(subject: Subject) -> None:
 async def test_a_house_of_5000_seats(subject: Subject) -> None:
     """In calls of bounded size, and right all the same."""
     seats = {f"R{number}": f"h{number % 3}" for number in range(5 * POOLS_AT_ONCE)}
-    some = {seat: seats[seat] for seat in list(seats)[:: POOLS_AT_ONCE // 2]}
     assert await subject.rebuild(1, {})
     assert list(await subject.store.tell([change(2, 5_002, seats)])) == []
-    assert await subject.held(*some) == some
+    assert await subject.held(*seats) == seats
     assert list(await subject.store.tell([change(5_003, 10_003, free=seats)])) == []
-    assert await subject.held(*some) == {}
+    assert await subject.held(*seats) == {}
     assert await subject.rebuild(10_004, seats)
-    assert (await subject.held(*some), await subject.whole_at()) == (some, 10_004)
+    assert (await subject.held(*seats), await subject.whole_at()) == (seats, 10_004)
 
 
 @dataclass

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.cache_store import CacheUnavailableError
-from gateway.seat_mirror import Seen
+from gateway.seat_mirror import Pool, Seen
 from schema.rows import ResourceKey
 from topics.mirror import HeldPool, decode_held
 from topics.redis_keys import held_name
@@ -106,13 +106,16 @@ class MemoryMirror:
             self._markers[snapshot.key] = whole, self.now_ms() + self.marker_ms
         return self._marker(snapshot.key) >= 0
 
-    async def read(self, key: ResourceKey, word: str, pool: str) -> Seen:
+    async def read(self, pools: Sequence[Pool]) -> Sequence[Seen]:
         """See `gateway.seat_mirror.MirrorReader`."""
         if self.is_away:
             raise CacheUnavailableError("the mirror is away")
-        name = held_name(key.kind, key.resource_id, word, pool)
+        return [self._see(*pool) for pool in pools]
+
+    def _see(self, key: ResourceKey, word: str, pool: str) -> Seen:
         marker = self._marker(key)
-        return Seen(None if marker < 0 else marker, self._held(key, name))
+        held = self._held(key, held_name(key.kind, key.resource_id, word, pool))
+        return Seen(None if marker < 0 else marker, held)
 
     def flush(self) -> None:
         """Forget everything, as FLUSHALL does."""
