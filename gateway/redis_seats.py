@@ -11,7 +11,7 @@ from gateway.cache_store import CacheUnavailableError
 from gateway.resting_cache import Rest
 from gateway.seat_mirror import NOT_WHOLE, Pool, Seen
 from topics.mirror import decode_held
-from topics.redis_keys import RedisKeys, held_name, resource_name
+from topics.redis_keys import RedisKeys, held_name, pool_name, resource_name
 from topics.redis_patience import within
 
 
@@ -27,9 +27,10 @@ class RedisSeats:
 
     async def read(self, pools: Sequence[Pool]) -> Sequence[Seen]:
         """See `MirrorReader`."""
-        names = [held_name(pool.key.kind, pool.key.resource_id, pool.word, pool.pool) for pool in pools]
-        markers = [self._keys.marker(resource_name(pool.key.kind, pool.key.resource_id)) for pool in pools]
-        found = await self._rest.ask(lambda: self._look([*markers, *map(self._keys.held, names)]))
+        resources = [resource_name(pool.key.kind, pool.key.resource_id) for pool in pools]
+        names = [pool_name(pool.word, pool.pool) for pool in pools]
+        places = [*map(self._keys.marker, resources), *map(self._keys.held, map(held_name, resources, names))]
+        found = await self._rest.ask(lambda: self._look(places))
         return [_seen(marker, value) for marker, value in zip(found[: len(pools)], found[len(pools) :], strict=True)]
 
     async def _look(self, places: Sequence[str]) -> Sequence[Any]:

@@ -17,9 +17,14 @@ def ids_name(kind: str) -> str:
     return kind
 
 
-def held_name(kind: str, resource_id: str, word: str, pool: str) -> str:
-    """Return the name of a pool that holds have as a whole; `word` is what such a pool is called, as in its events."""
-    return f"hold:{kind}:{resource_id}:{word}:{pool}"
+def pool_name(word: str, pool: str) -> str:
+    """Return the name of a pool within its resource; `word` is what such a pool is called, as in its events."""
+    return f"{word}:{pool}"
+
+
+def held_name(resource: str, pool: str) -> str:
+    """Return the name of a pool that a hold has, of the names of its resource and of itself."""
+    return f"hold:{resource}:{pool}"
 
 
 @dataclass(frozen=True, slots=True)

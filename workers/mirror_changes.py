@@ -5,7 +5,7 @@ from datetime import timedelta
 from schema.rows import ResourceKey
 from topics import events
 from topics.mirror import HeldPool, encode_held
-from topics.redis_keys import held_name
+from topics.redis_keys import pool_name
 from topics.resources import HoldStatus
 from workers.applying import Applied
 from workers.core.kinds import Kind
@@ -52,7 +52,7 @@ class _News:
         if events.EVENTS[event.type] is events.PoolMoved and happened != _HELD:
             moved = events.decode_data(event.type, bytes(event.data))
             if isinstance(moved, events.PoolMoved):
-                self._pools[self._name(word, moved.pool)] = event.version, None
+                self._pools[pool_name(word, moved.pool)] = event.version, None
         elif events.EVENTS[event.type] is events.HoldChanged:
             # It follows the events of its pools, and says until when it has them.
             changed = events.decode_data(event.type, bytes(event.data))
@@ -67,10 +67,7 @@ class _News:
         for pool in changed.hold.units:
             word = self._kind.told_alone(pool)
             if word is not None:
-                self._pools[self._name(word, pool)] = version, kept
-
-    def _name(self, word: str, pool: str) -> str:
-        return held_name(self._key.kind, self._key.resource_id, word, pool)
+                self._pools[pool_name(word, pool)] = version, kept
 
     def change(self, last: int) -> Change:
         """Return what is known without a gap up to `last`: before steps that another worker took it may have missed some."""

@@ -18,7 +18,7 @@ from schema.faults import is_transient
 from schema.live_seats import LiveSeats, SeatsReading
 from schema.rows import ResourceKey
 from topics.mirror import HeldPool, encode_held
-from topics.redis_keys import held_name
+from topics.redis_keys import pool_name
 from workers.backoff import backoff
 from workers.core.kinds.registry import KINDS
 from workers.counting import now
@@ -142,5 +142,5 @@ def _snapshot(reading: SeatsReading) -> Snapshot:
         word = kind.told_alone(seat.seat)
         if word is not None and seat.lives_ms > 0:
             value = encode_held(HeldPool(reading.version, seat.hold_id, seat.expires_at))
-            held[held_name(key.kind, key.resource_id, word, seat.seat)] = Kept(value, seat.lives_ms)
+            held[pool_name(word, seat.seat)] = Kept(value, seat.lives_ms)
     return Snapshot(key, reading.version, held)

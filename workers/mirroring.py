@@ -28,7 +28,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a batch did to a resource from version `first` to `last`: pools held as of `last`, and pools free, by `held_name`.
+    """What a batch did to a resource from version `first` to `last`: pools held as of `last`, and pools free, by `pool_name`.
 
     A batch that changed nothing of it still knows its version: then `first` is one more than `last`.
     """
@@ -42,7 +42,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All held pools of a resource as of one version, by `held_name`."""
+    """All held pools of a resource as of one version, by `pool_name`."""
 
     key: ResourceKey
     version: int

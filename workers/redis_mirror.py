@@ -12,50 +12,70 @@ from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 
 from schema.rows import ResourceKey
-from topics.redis_keys import RedisKeys, resource_name
+from topics.redis_keys import RedisKeys, held_name, resource_name
 from topics.redis_patience import within
 from workers.mirroring import Change, Kept, Snapshot
 
 POOLS_AT_ONCE = 1_000
 T = TypeVar("T")
 
-# Write pools as they are at a version, unless something newer is known of them. From KEYS[place] on: the key and the
-# tombstone of each, held ones first. From ARGV[at] on: how long a tombstone lives (ms), how many are held, how many values
-# there are, each value with its lifetime (ms), and for each held pool which of them is its own.
+# Write pools as they are at a version, unless something newer is known of them. From ARGV[at] on: how long a tombstone lives
+# (ms), what their keys and their tombstones begin with, the names of the free ones, a line each; then values, each with its
+# lifetime (ms) and the names of those that have it. Keys are built here: to name 5,000 of them takes longer than to write them.
 _PUT = """
 local function version_of(value)
-    return tonumber(string.match(value or '', '^{"version":(%d+)') or '-1')
+    return value and tonumber(string.match(value, '^{"version":(%d+)')) or -1
 end
 
-local function put(place, at, version, index)
-    local tombstone_ms, held, values = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-    local longest, kept, gone = 0, {}, {}
-    for number = 0, (#KEYS - place + 1) / 2 - 1 do
-        local key, tombstone = KEYS[place + 2 * number], KEYS[place + 2 * number + 1]
-        local known = version_of(redis.call('GET', key))
-        local is_newer = known > version or tonumber(redis.call('GET', tombstone) or '-1') > version
-        if number < held then
-            local own = at + 1 + 2 * tonumber(ARGV[at + 3 + 2 * values + number])
-            if not is_newer and known <= version_of(ARGV[own]) then
-                redis.call('SET', key, ARGV[own], 'PX', ARGV[own + 1])
-                longest = math.max(longest, tonumber(ARGV[own + 1]))
-                kept[#kept + 1] = key
-            end
-        elseif not is_newer then
-            redis.call('DEL', key)
-            redis.call('SET', tombstone, version, 'PX', tombstone_ms)
-            gone[#gone + 1] = key
+local function places(names, beginning)
+    local found = {}
+    for name in string.gmatch(names, '[^\\n]+') do found[#found + 1] = beginning .. name end
+    return found
+end
+
+local function known_of(keys, tombstones)
+    local values, freed, known = redis.call('MGET', unpack(keys)), redis.call('MGET', unpack(tombstones)), {}
+    for place = 1, #keys do known[place] = {version_of(values[place]), freed[place] and tonumber(freed[place]) or -1} end
+    return known
+end
+
+local function free(names, at, version, index)
+    local keys, tombstones, gone = places(names, ARGV[at + 1]), places(names, ARGV[at + 2]), {}
+    if #keys == 0 then return end
+    for place, known in ipairs(known_of(keys, tombstones)) do
+        if known[1] <= version and known[2] <= version then
+            redis.call('SET', tombstones[place], version, 'PX', ARGV[at])
+            gone[#gone + 1] = keys[place]
+        end
+    end
+    if #gone > 0 then
+        redis.call('DEL', unpack(gone))
+        redis.call('SREM', index, unpack(gone))
+    end
+end
+
+local function hold(value, lives_ms, names, at, version, index)
+    local keys, tombstones, kept = places(names, ARGV[at + 1]), places(names, ARGV[at + 2]), {}
+    local own = version_of(value)
+    for place, known in ipairs(known_of(keys, tombstones)) do
+        if known[1] <= own and known[1] <= version and known[2] <= version then
+            redis.call('SET', keys[place], value, 'PX', lives_ms)
+            kept[#kept + 1] = keys[place]
         end
     end
     if #kept > 0 then
         redis.call('SADD', index, unpack(kept))
-        if redis.call('PTTL', index) < longest then redis.call('PEXPIRE', index, longest) end
+        if redis.call('PTTL', index) < tonumber(lives_ms) then redis.call('PEXPIRE', index, lives_ms) end
     end
-    if #gone > 0 then redis.call('SREM', index, unpack(gone)) end
+end
+
+local function put(at, version, index)
+    free(ARGV[at + 3], at, version, index)
+    for place = at + 4, #ARGV, 3 do hold(ARGV[place], ARGV[place + 1], ARGV[place + 2], at, version, index) end
 end
 """
 
-# KEYS: marker, lock, index, pools. ARGV: first version, last version, whether it is the last call, pools.
+# KEYS: marker, lock, index. ARGV: first version, last version, whether it is the last call, pools.
 # Returns whether the mirror is whole.
 _TELL = (
     _PUT
@@ -67,7 +87,7 @@ if marker >= 0 and marker < first - 1 then
     redis.call('DEL', KEYS[1])
     marker = -1
 end
-put(4, 4, last, KEYS[3])
+put(4, last, KEYS[3])
 if not is_end then return 0 end
 if redis.call('EXISTS', KEYS[2]) == 1 then
     local told = tonumber(redis.call('HGET', KEYS[2], 'last') or '-1')
@@ -98,7 +118,7 @@ end
 return taken
 """
 
-# KEYS: marker, lock, index, pools. ARGV: version, owner, whether it is the last call, how long a marker lives (ms), pools.
+# KEYS: marker, lock, index. ARGV: version, owner, whether it is the last call, how long a marker lives (ms), pools.
 # All that is held bears at least this version then: what bears a smaller one is not so any more, and nobody was told.
 # What was told since the lock was taken is written already: if it goes on from this version, the mirror is as new as that.
 # Returns whether the mirror is whole.
@@ -107,7 +127,7 @@ _STORE = (
     + """
 local version = tonumber(ARGV[1])
 if redis.call('HGET', KEYS[2], 'owner') ~= ARGV[2] then return 0 end
-put(4, 5, version, KEYS[3])
+put(5, version, KEYS[3])
 if ARGV[3] ~= '1' then return 0 end
 for _, key in ipairs(redis.call('SMEMBERS', KEYS[3])) do
     if version_of(redis.call('GET', key)) < version then
@@ -156,10 +176,10 @@ class MirrorLives:
 
 @dataclass(frozen=True, slots=True)
 class _Pools:
-    """Pools for one call: held ones first."""
+    """Pools for one call: free ones, and held ones by what is kept of them."""
 
-    held: Sequence[tuple[str, Kept]]
     free: Sequence[str]
+    held: Mapping[Kept, Sequence[str]]
     is_end: bool
 
 
@@ -229,24 +249,22 @@ class RedisMirror:
         """Make the calls in their order, and return the resources that are whole after their last."""
         async with self._redis.pipeline(transaction=False) as pipeline:
             for call in calls:
-                await script(self._places(call), self._arguments(call), client=pipeline)
+                await script(self._places(call.key), self._arguments(call), client=pipeline)
             answers = await pipeline.execute()
         return {call.key for call, answer in zip(calls, answers, strict=True) if answer and call.pools.is_end}
 
-    def _places(self, call: _Call) -> list[str]:
-        name = resource_name(call.key.kind, call.key.resource_id)
-        pools = [name for name, _ in call.pools.held] + [*call.pools.free]
-        places = [self._keys.marker(name), self._keys.rebuild_lock(name), self._keys.held_index(name)]
-        for pool in pools:
-            places += (self._keys.held(pool), self._keys.tombstone(pool))
-        return places
+    def _places(self, key: ResourceKey) -> list[str]:
+        name = resource_name(key.kind, key.resource_id)
+        return [self._keys.marker(name), self._keys.rebuild_lock(name), self._keys.held_index(name)]
 
     def _arguments(self, call: _Call) -> list[Any]:
-        """Return what `_PUT` needs behind the call's own arguments: each value once, however many pools have it."""
-        kept = {kept: number for number, kept in enumerate(dict.fromkeys(kept for _, kept in call.pools.held), start=1)}
-        counts = self._lives.tombstone_ms, len(call.pools.held), len(kept)
-        values = [part for each in kept for part in (each.value, each.lives_ms)]
-        return [*call.head, *counts, *values, *(kept[each] for _, each in call.pools.held)]
+        """Return the call's own arguments, and what `_PUT` needs behind them."""
+        beginning = held_name(resource_name(call.key.kind, call.key.resource_id), "")
+        places = self._keys.held(beginning), self._keys.tombstone(beginning)
+        held = [
+            part for kept, names in call.pools.held.items() for part in (kept.value, kept.lives_ms, "\n".join(names))
+        ]
+        return [*call.head, self._lives.tombstone_ms, *places, "\n".join(call.pools.free), *held]
 
     async def _chosen(
         self,
@@ -276,9 +294,9 @@ def _parted(held: Mapping[str, Kept], free: Collection[str]) -> Iterator[_Pools]
     """Yield as many pools at a time as one call may have; once at least, as the marker moves on without pools, too."""
     pools = [*held.items(), *((name, None) for name in free)]
     for begin in range(0, max(1, len(pools)), POOLS_AT_ONCE):
-        part = pools[begin : begin + POOLS_AT_ONCE]
-        yield _Pools(
-            held=[(name, kept) for name, kept in part if kept is not None],
-            free=[name for name, kept in part if kept is None],
-            is_end=begin + POOLS_AT_ONCE >= len(pools),
-        )
+        by_kept: dict[Kept | None, list[str]] = {None: []}
+        for name, kept in pools[begin : begin + POOLS_AT_ONCE]:
+            by_kept.setdefault(kept, []).append(name)
+        free_now = by_kept.pop(None)
+        held_now = {kept: names for kept, names in by_kept.items() if kept is not None}
+        yield _Pools(free_now, held_now, is_end=begin + POOLS_AT_ONCE >= len(pools))

@@ -16,7 +16,7 @@ from gateway.seat_mirror import MirrorReader, Pool
 from schema.rows import ResourceKey
 from tests.twins.memory_mirror import MemoryMirror
 from topics.mirror import HeldPool, encode_held
-from topics.redis_keys import RedisKeys, held_name
+from topics.redis_keys import RedisKeys, pool_name
 from workers.mirroring import Change, Kept, MirrorStore, Snapshot
 from workers.redis_mirror import POOLS_AT_ONCE, MirrorLives, RedisMirror
 
@@ -32,7 +32,7 @@ State = dict[str, str]
 
 def name(seat: str) -> str:
     """Return a seat's name."""
-    return held_name("screening", "hall", "seat", seat)
+    return pool_name("seat", seat)
 
 
 def kept(version: int, hold_id: str, lives_ms: int = LIFE_MS) -> Kept:

@@ -10,7 +10,7 @@ from gateway.cache_store import CacheUnavailableError
 from gateway.seat_mirror import Pool, Seen
 from schema.rows import ResourceKey
 from topics.mirror import HeldPool, decode_held
-from topics.redis_keys import held_name
+from topics.redis_keys import pool_name
 from workers.mirroring import Change, Kept, Snapshot
 
 
@@ -34,7 +34,7 @@ class MemoryMirror:
     _markers: dict[ResourceKey, tuple[int, int]] = field(default_factory=dict)
     _locks: dict[ResourceKey, _Lock] = field(default_factory=dict)
     _pools: dict[ResourceKey, dict[str, tuple[HeldPool, int]]] = field(default_factory=dict)
-    _tombstones: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _tombstones: dict[tuple[ResourceKey, str], tuple[int, int]] = field(default_factory=dict)
 
     async def tell(self, changes: Sequence[Change]) -> Collection[ResourceKey]:
         """See `MirrorStore`."""
@@ -114,7 +114,7 @@ class MemoryMirror:
 
     def _see(self, key: ResourceKey, word: str, pool: str) -> Seen:
         marker = self._marker(key)
-        held = self._held(key, held_name(key.kind, key.resource_id, word, pool))
+        held = self._held(key, pool_name(word, pool))
         return Seen(None if marker < 0 else marker, held)
 
     def flush(self) -> None:
@@ -137,11 +137,11 @@ class MemoryMirror:
         for name in free:
             if self._newest(key, name) <= version:
                 pools.pop(name, None)
-                self._tombstones[name] = version, self.now_ms() + self.tombstone_ms
+                self._tombstones[key, name] = version, self.now_ms() + self.tombstone_ms
 
     def _newest(self, key: ResourceKey, name: str) -> int:
         held = self._held(key, name)
-        version, ends_ms = self._tombstones.get(name, (-1, 0))
+        version, ends_ms = self._tombstones.get((key, name), (-1, 0))
         return max(-1 if held is None else held.version, version if self.now_ms() < ends_ms else -1)
 
     def _held(self, key: ResourceKey, name: str) -> HeldPool | None:
