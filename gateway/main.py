@@ -160,7 +160,7 @@ def _seat_mirror(settings: Settings, reads: Reads, redis: Redis) -> SeatMirror:
         timeout_seconds=settings.redis_timeout_ms / 1000,
         rest=Rest(settings.redis_rest_ms / 1000),
     )
-    return SeatMirror(seats, reads, settings.page_max)
+    return SeatMirror(seats, reads.seats_held_until, settings.page_max)
 
 
 def _context(

@@ -6,7 +6,7 @@ it died, until another worker looks (`FIRMHOLD_MIRROR_LOOK_SECONDS`), at most un
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,6 @@ from typing import NamedTuple, Protocol
 
 from gateway.cache_store import CacheUnavailableError
 from gateway.gathering import Gathering, Tell
-from schema.reads import Reads
 from schema.rows import ResourceKey
 from topics.mirror import HeldPool
 
@@ -50,6 +49,10 @@ class MirrorReader(Protocol):
         """Return what is there of each, markers and pools of one instant. Raises CacheUnavailableError."""
 
 
+ReadSource = Callable[[str, Collection[tuple[str, str]]], Awaitable[Mapping[tuple[str, str], datetime]]]
+"""Reads until when seats are held from Postgres: `schema.reads.Reads.seats_held_until`."""
+
+
 class Source(Enum):
     """Where an answer came from."""
 
@@ -66,10 +69,10 @@ class _Asked(NamedTuple):
 class SeatMirror:
     """Tells of single seats; who asks at once is answered with one look, and one query for what the mirror cannot tell."""
 
-    def __init__(self, mirror: MirrorReader, reads: Reads, seats_max: int) -> None:
+    def __init__(self, mirror: MirrorReader, read_source: ReadSource, seats_max: int) -> None:
         """Look into `mirror` first, for so many seats at a time at most."""
         self._mirror = mirror
-        self._reads = reads
+        self._read_source = read_source
         self.reads: Counter[Source] = Counter(dict.fromkeys(Source, 0))
         self._looks: Gathering[_Asked, datetime | None] = Gathering(
             self._look, readings_max=_LOOKS_AT_ONCE, keys_max=seats_max
@@ -102,6 +105,6 @@ class SeatMirror:
         self.reads[Source.MIRROR] += len(asked) - len(unknown)
         if unknown:
             self.reads[Source.POSTGRES] += len(unknown)
-            held = await self._reads.seats_held_until(KIND, {(one.screening_id, one.seat) for one in unknown})
+            held = await self._read_source(KIND, {(one.screening_id, one.seat) for one in unknown})
             for one in unknown:
                 tell(one, held.get((one.screening_id, one.seat)))

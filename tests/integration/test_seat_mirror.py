@@ -15,6 +15,7 @@ from tests.servers import Urls
 from topics import events
 from topics.commands import Cancel, ChangeHold, Confirm, DefineResource, Extend, Hold
 from topics.producer import ResilientProducer
+from topics.redis_keys import RedisKeys
 from topics.seating import Area, Row
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -175,6 +176,23 @@ async def test_who_knows_of_a_newer_version_is_told_by_postgres(office: BoxOffic
     await mirror.redis.delete(mirror.key(screening, "A1"))
     assert await mirror.from_mirror(screening, "A1") is None
     assert await mirror.reader.held_until(screening, "A1", version + 3) is not None
+
+
+async def test_what_is_no_value_of_ours_proves_nothing(office: BoxOffice, mirror: Mirrored) -> None:
+    """Nonsense under a key or a marker, or another type: Postgres is asked. Fails on letting a DecodeError through."""
+    screening = await office.define(ROW)
+    await office.hold(screening, "A1")
+    await mirror.becomes_whole(screening)
+    marker = RedisKeys(office.site.prefix).marker(f"screening:{screening}")
+    for key in (mirror.key(screening, "A1"), marker):
+        await mirror.redis.set(key, b"\x00nonsense")
+        assert await mirror.reader.held_until(screening, "A1") is not None
+        await mirror.redis.delete(key)
+        await mirror.redis.hset(key, "of", "another type")
+        if key == marker:
+            assert await mirror.reader.held_until(screening, "A1") is not None
+        await mirror.redis.delete(key)
+    assert await mirror.reader.held_until(screening, "A1") is not None
 
 
 async def test_several_rebuild_at_once(office: BoxOffice, mirror: Mirrored) -> None:
