@@ -29,7 +29,7 @@ _log = structlog.get_logger(__name__)
 _LOOKED_AT_ONCE = 500
 _REBUILT_AT_ONCE = 4  # of resources that may have thousands of pools each: no reading keeps the event loop for long
 _SECOND_LOOK_SECONDS = 0.2
-_RETRY_FIRST_SECONDS, _RETRY_LONGEST_SECONDS = 0.1, 2.0
+_RETRY_FIRST_SECONDS, _RETRY_LONGEST_SECONDS = 0.1, 0.5
 
 
 @dataclass(frozen=True, slots=True)
