@@ -310,7 +310,8 @@ async def test_any_order_of_sets_deletes_and_rebuilds_ends_right(
 
     Told in order, late, twice or never; with two rebuilders, doubts and flushes.
 
-    Seen to fail on each break that the tests above name, within these seeds.
+    Seen to fail on all breaks that the tests above name but three: a lock that anybody takes, markers that are not renewed, and
+    ignoring what has no news.
     """
     for seed in range(60 if "redis" in request.node.name else 600):
         await lasting.flush()
