@@ -34,8 +34,8 @@ def test_a_marker_of_the_mirror_outlives_the_pause_between_two_looks() -> None:
     """Else all who ask for a seat would ask Postgres; without looks there are no markers."""
     with pytest.raises(ValidationError, match="must be at least twice FIRMHOLD_MIRROR_LOOK_SECONDS"):
         Settings(mirror_marker_seconds=19)
-    assert Settings(mirror_marker_seconds=20, mirror_look_seconds=10)
-    assert Settings(mirror_marker_seconds=1, mirror_look_seconds=0)
+    assert Settings(mirror_marker_seconds=20).mirror_look_seconds == 10
+    assert Settings(mirror_marker_seconds=1, mirror_look_seconds=0).mirror_look_seconds == 0
 
 
 def test_a_process_needs_the_secret() -> None:
