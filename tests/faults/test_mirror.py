@@ -71,7 +71,7 @@ async def told_right(mirror: Mirrored, screening: str, held: list[str], free: li
 async def test_e21_redis_is_flushed_while_500_seats_are_held(office: BoxOffice, mirror: Mirrored) -> None:
     """At any point, again and again, while more is held and given back: no seat is called free that is not; then all is back.
 
-    Fails on believing a missing key without the marker, and on a marker that is set by who saw no flush.
+    Fails on believing a missing key without the marker.
     """
     await office.site.start_worker()
     screening = await office.define(*ROWS)
