@@ -196,7 +196,7 @@ async def test_what_is_no_value_of_ours_proves_nothing(office: BoxOffice, mirror
 
 
 async def test_several_rebuild_at_once(office: BoxOffice, mirror: Mirrored) -> None:
-    """Workers that look at the same time do not stand in each other's way, and the one that was there does not look for minutes."""
+    """Workers that look at the same time do not stand in each other's way; keys that are gone alone come back."""
     screenings = [await office.define(ROW) for _ in range(6)]
     hold_ids = [await office.hold(screening, "A1") for screening in screenings]
     workers = [
