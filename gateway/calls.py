@@ -78,9 +78,10 @@ SCREENINGS = (
         "GET",
         _OF_SEAT,
         "Screenings",
-        "Tell whether somebody holds a seat, and until when; never who. One that is sold for good is held by nobody",
+        "Tell whether somebody holds a seat, and until when; never who. One that is sold, or not there, is held by nobody",
         {200: Answer("held or not", "SeatHeld")},
-        problems=("not_found", "unknown_pool", "unavailable"),
+        ("Min-Version",),
+        problems=("malformed_header", "not_found", "unknown_pool", "unavailable"),
     ),
     Call(
         "DELETE",

@@ -19,6 +19,7 @@ from gateway.prefer import Wait, wait_of
 from gateway.problems import MALFORMED_HEADER, ProblemError, Problems
 from gateway.rate_limits import RateLimits
 from gateway.seat_maps import SeatMaps
+from gateway.seat_mirror import SeatMirror
 from gateway.submission import Submission, Submitter
 from gateway.waiters import Waiters
 from gateway.webhook_secrets import WebhookSecrets
@@ -62,6 +63,7 @@ class Context:
     rate_limits: RateLimits
     availability: Mapping[str, Availability]
     seat_maps: SeatMaps
+    seat_mirror: SeatMirror
     payments: PaymentInbox
     webhook_secrets: WebhookSecrets
 

@@ -55,8 +55,10 @@ from gateway.problems import (
 from gateway.publishing import Publisher
 from gateway.rate_limits import RateLimits, policies_of
 from gateway.redis_cache import RedisCache
-from gateway.resting_cache import RestingCache
+from gateway.redis_seats import RedisSeats
+from gateway.resting_cache import Rest, RestingCache
 from gateway.seat_maps import SeatMaps, lifetimes
+from gateway.seat_mirror import SeatMirror
 from gateway.submission import Bounds, Submitter
 from gateway.waiters import Waiters
 from gateway.webhook_secrets import webhook_secrets
@@ -132,7 +134,12 @@ async def application(settings: Settings) -> AsyncIterator[web.Application]:
         reads = Reads(pool)
         cache = _cache(settings, redis)
         context = _context(
-            settings, producer, reads, _availability(settings, reads, cache), _seat_maps(settings, reads, cache)
+            settings,
+            producer,
+            reads,
+            availability=_availability(settings, reads, cache),
+            seat_maps=_seat_maps(settings, reads, cache),
+            seat_mirror=_seat_mirror(settings, reads, redis),
         )
         publisher = context.submitter.publisher
         running = (
@@ -163,6 +170,7 @@ async def application(settings: Settings) -> AsyncIterator[web.Application]:
             for of_kind in context.availability.values():
                 await of_kind.close()
             await context.seat_maps.close()
+            await context.seat_mirror.close()
 
 
 def _cache(settings: Settings, redis: Redis) -> CacheStore:
@@ -207,12 +215,25 @@ def _cache_bounds(settings: Settings, fresh_ms: int, stale_ms: int) -> CacheBoun
     )
 
 
+def _seat_mirror(settings: Settings, reads: Reads, redis: Redis) -> SeatMirror:
+    """Return who tells of single seats."""
+    seats = RedisSeats(
+        redis,
+        RedisKeys(settings.redis_prefix),
+        timeout_seconds=settings.redis_timeout_ms / 1000,
+        rest=Rest(settings.redis_rest_ms / 1000),
+    )
+    return SeatMirror(seats, reads.seats_held_until, settings.page_max)
+
+
 def _context(
     settings: Settings,
     producer: ResilientProducer,
     reads: Reads,
+    *,
     availability: dict[str, Availability],
     seat_maps: SeatMaps,
+    seat_mirror: SeatMirror,
 ) -> Context:
     secret = settings.installation_secret()
     catalogue = settings.catalogue()
@@ -266,6 +287,7 @@ def _context(
         rate_limits=RateLimits(policies_of(settings.rate_limits)),
         availability=availability,
         seat_maps=seat_maps,
+        seat_mirror=seat_mirror,
         payments=PaymentInbox(publisher, catalogue),
         webhook_secrets=webhook_secrets(settings),
     )

@@ -131,16 +131,14 @@ async def hold_seat(request: web.Request) -> web.Response:
 
 
 async def get_seat_hold(request: web.Request) -> web.Response:
-    """Tell whether somebody holds the seat of the path, and until when; never who."""
+    """Tell whether somebody holds the seat of the path, and until when; never who, nor whether there is such a seat."""
     context = request.app[CONTEXT]
     context.caller(request)
     screening = _screening(request)
     seat = _seat(request, screening)
-    found = await within(context.limits.read_seconds, context.reads.held_until(screening, seat), f"seat {seat}")
-    if found is None:
-        raise _unknown_seat(screening, seat)
-    body = {"held": found.instant is not None, "expires_at": found.instant}
-    return json_response(body, headers={"Cache-Control": "no-store"})
+    reading = context.seat_mirror.held_until(screening.resource_id, seat, min_version(request))
+    until = await within(context.limits.read_seconds, reading, f"seat {seat}")
+    return json_response({"held": until is not None, "expires_at": until}, headers={"Cache-Control": "no-store"})
 
 
 async def give_seat_back(request: web.Request) -> web.Response:

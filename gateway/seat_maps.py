@@ -14,7 +14,7 @@ from gateway.cache import Cache, CacheBounds, Source, Value
 from gateway.cache_store import CacheStore
 from schema.reads import PoolsReading, Reads
 from schema.rows import ResourceKey
-from topics.redis_keys import part_name
+from topics.redis_keys import part_name, whole_name
 from topics.seating import Plan, area_of, house_of, pool_of_area, row_and_number
 
 _PART = "seats"
@@ -88,7 +88,7 @@ class SeatMaps:
     async def _read(self, names: Sequence[str]) -> Mapping[str, Value]:
         found = {}
         for name in names:
-            _, screening_id, _ = name.split(":")
+            screening_id = whole_name(name).partition(":")[2]
             reading = await self._reads.pools_out(ResourceKey(self._kind, screening_id))
             if reading is not None:
                 compressed = gzip.compress(_encoder.encode(shown(screening_id, reading)), _QUICKLY, mtime=0)

@@ -68,13 +68,6 @@ class ToldReading:
     taken: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class HeldUntil:
-    """Until when somebody holds a seat; None: nobody does."""
-
-    instant: datetime | None
-
-
 class Reads:
     """The queries of a gateway; each raises what asyncpg raises if Postgres does not answer."""
 
@@ -154,11 +147,6 @@ class Reads:
         rows = await self._pool.fetch(queries.READ_VERSIONS, kind, list(resource_ids))
         return {row["resource_id"]: (row["epoch"], row["version"] or 0) for row in rows}
 
-    async def held_until(self, key: ResourceKey, pool: str) -> HeldUntil | None:
-        """Return until when somebody holds all of a pool, a seat; None: there is no such pool."""
-        row = await self._pool.fetchrow(queries.READ_HELD_UNTIL, key.kind, key.resource_id, pool)
-        return None if row is None else HeldUntil(row["held_until"])
-
     async def hold_of_seat(self, key: ResourceKey, pool: str, token_hash: str) -> str | None:
         """Return the id of the hold with this token that has a seat, or had it; None if none ever did."""
         found = await self._pool.fetchval(queries.FIND_HOLD_OF_SEAT, key.kind, key.resource_id, pool, token_hash)
@@ -168,6 +156,12 @@ class Reads:
         """Return ids in Postgres's order, from behind `after` (empty: from the first)."""
         rows = await self._pool.fetch(queries.READ_RESOURCE_IDS, kind, after, ids_max)
         return [row["resource_id"] for row in rows]
+
+    async def seats_held_until(self, kind: str, seats: Collection[tuple[str, str]]) -> dict[tuple[str, str], datetime]:
+        """Return until when those of the seats are held that are; a seat is the id of its resource, and its own."""
+        columns = [resource_id for resource_id, _ in seats], [seat for _, seat in seats]
+        rows = await self._pool.fetch(queries.READ_SEATS_HELD_UNTIL, kind, *columns)
+        return {(row["screening_id"], row["seat_id"]): row["expires_at"] for row in rows}
 
     async def answers(self) -> bool:
         """Ask Postgres for a sign of life; raises if it gives none."""

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from gateway.cache_store import CacheStore, Entry
 from gateway.redis_cache import RedisCache
 from tests.twins.memory_cache import MemoryCache
-from topics.redis_keys import RedisKeys
+from topics.redis_keys import RedisKeys, part_name
 from workers.invalidation import Tombstones
 from workers.redis_tombstones import RedisTombstones
 
@@ -201,7 +201,7 @@ async def test_a_part_is_as_old_as_its_resource(subject: Subject) -> None:
 
     Seen to fail with a tombstone of each name.
     """
-    part, of_other = "slot:a:seats", "slot:b:seats"
+    part, of_other = part_name("slot", "a", "seats"), part_name("slot", "b", "seats")
     for name in (NAME, part, of_other):
         assert await subject.put(await subject.entry(1), name)
     locked = await subject.store.lock([part], ME, LOCK_MS)

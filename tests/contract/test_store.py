@@ -223,7 +223,7 @@ async def test_what_is_due_is_counted_pool_by_pool(server: Server) -> None:
     holds = [
         replace(hold("h1", expires_in=-1), units={"full": 4, "free": 1}),
         replace(hold("h2", expires_in=-2), units={"short": 1, "free": 1}),
-        replace(hold("h3", expires_in=60), units={"full": 1, "short": 1, "other": 1}),
+        replace(hold("h3", expires_in=36_000), units={"full": 1, "short": 1, "other": 1}),
     ]
     named = {(AULA, name): pool for name, pool in pools.items()}
     await write(server.store(), writes([], [ResourceWrite(AULA, 0, stored)], named, [(AULA, one) for one in holds]))

@@ -17,7 +17,7 @@ from tests.visitors import Visitor, row, visitor
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 BUYERS = 300
-ANSWER_SECONDS = 10.0
+ANSWER_SECONDS = 20.0
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -72,15 +72,15 @@ async def timed(what: str, reply: Any, told: dict[str, float]) -> Reply:  # noqa
     return answer
 
 
-async def test_5000_seats_at_once(crowd: list[Visitor]) -> None:
+async def test_5000_seats_at_once(crowd: list[Visitor], running: Installation) -> None:
     """Defined, shown, held by one request, refused to another, over all at once, held again, given back.
 
-    Seen to fail where a body or an answer of 5,000 seats is too long.
+    Seen to fail where bodies of 32 KiB are taken.
     """
     ann, bob = crowd
     told: dict[str, float] = {}
     rows = [row(f"R{place:02}-", 50) for place in range(100)]
-    screening = await ann.opens(*rows, hold_seconds=6, max_hold_seconds=6)
+    screening = await ann.opens(*rows)
     assert await ann.sees(screening) == dict.fromkeys(SEATS, "free")
     hold = await timed("hold", ann.holds(screening, *SEATS), told)
     assert (hold.status, hold.body["seats"]) == (201, [*SEATS])
@@ -90,10 +90,13 @@ async def test_5000_seats_at_once(crowd: list[Visitor]) -> None:
     refused = await timed("refusal", bob.holds(screening, *SEATS), told)
     assert problem(refused, 409, "sold_out")["in_the_way"] == [*SEATS]
 
+    async with running.database() as database:
+        await database.execute("update holds set expires_at = now() where hold_id = $1", hold.body["id"])
+
     async def all_is_over() -> bool:
         return "held" not in (await bob.sees(screening)).values()
 
-    await eventually(all_is_over, seconds=15, what="the end of all holds")
+    await eventually(all_is_over, seconds=60, what="the end of all holds")
     again = await timed("hold of what is over", bob.holds(screening, *SEATS), told)
     assert again.status == 201
     given = await timed("cancellation", bob.of_hold("DELETE", again), told)

@@ -63,7 +63,7 @@ async def pools_read(house: Counted, *commands: Command) -> set[str]:
 async def test_a_batch_reads_the_seats_that_it_needs(house: Counted, pool: asyncpg.Pool) -> None:
     """Those that are named, those of the holds that are named or over; all for a definition and for the best available.
 
-    Fails if all pools are read, or if those of the holds are not.
+    Seen to fail on reading all pools, and on not reading those of the holds.
     """
     (taken,) = await house.apply(hold("R00-1", "R00-2"), kind="screening")
     hold_id = hold_id_of(taken.request_id)
@@ -125,8 +125,8 @@ async def test_all_5000_seats_at_once(house: Counted, pool: asyncpg.Pool) -> Non
 async def test_the_decision_sees_2500_holds_as_ended(house: Counted, pool: asyncpg.Pool) -> None:
     """A transaction ends 1,000 of them; a hold of what the others have waits for steps and sees them all as ended.
 
-    Their releases are told before it, each once, without a gap in the versions. Fails on a hold that is decided on what
-    was read: its seats were said not to be free.
+    Their releases are told before it, each once, without a gap in the versions. Seen to fail on a hold that is decided on
+    what was read: its seats were said not to be free.
     """
     pairs = [SEATS[first : first + 2] for first in range(0, 5_000, 2)]
     for first in range(0, 2_500, 500):
@@ -152,7 +152,7 @@ async def test_the_decision_sees_2500_holds_as_ended(house: Counted, pool: async
 async def test_postgres_refuses_a_seat_held_twice(house: Counted, pool: asyncpg.Pool) -> None:
     """Whatever the core decides: the audit has one open row for a seat, and the pool one unit.
 
-    Fails without the unique index, or without the check on pools.
+    Seen to fail without the unique index, and without the check on pools.
     """
     await house.apply(hold("R00-1"), kind="screening")
     with pytest.raises(asyncpg.UniqueViolationError):

@@ -19,8 +19,8 @@ from tests.listening import listening
 from tests.servers import Urls
 from topics.commands import DefineResource, Hold
 
-# Shown elsewhere: refusals and silence in test_operating and test_e70_shedding, a replaced producer in test_outages, listeners
-# that are let go in test_broadcast_to_many.
+# Shown elsewhere: refusals and silence in test_operating and test_e70_shedding, a replaced producer in test_outages, the
+# mirror in faults/test_mirror, listeners that are let go in test_broadcast_to_many.
 ELSEWHERE = {
     metrics.NOT_TAKEN,
     metrics.LOG_SILENT,
@@ -28,6 +28,10 @@ ELSEWHERE = {
     metrics.PRODUCERS_REPLACED,
     metrics.PAYMENTS,
     metrics.LISTENERS_DROPPED,
+    metrics.SKIPPED_MIRROR_WRITES,
+    metrics.MIRROR_REBUILT,
+    metrics.MIRROR_REBUILD_SECONDS,
+    metrics.MIRROR_READS,
 }
 
 

@@ -29,7 +29,7 @@ async def test_the_pages_load_nothing_and_lead_on(alice: Client) -> None:
     start, problems = await page(alice, "/"), await page(alice, "/problems")
     for text in (start, problems):
         assert re.findall(r"(?:src|href)=['\"]?(?:https?:)?//", text) == []
-    links = set(re.findall(r"href=([^ >]+)", start)) - {"/slots/availability", "/api/products"}
+    links = set(re.findall(r"href=([^ >]+)", start)) - {"/slots/availability", "/screenings", "/api/products"}
     assert {"/docs", "/openapi.json", "/problems", "/healthz", "/readyz", "/version", "/metrics"} == links
     for link in links:
         assert await page(alice, link)

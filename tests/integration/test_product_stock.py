@@ -125,8 +125,9 @@ async def test_min_version_reads_postgres_where_the_cache_is_behind(running: Ins
     product = await on_sale(alice, 4)
     assert await stock_of(alice, product) == (4, 4, 0)
     async with running.database() as database:
-        await database.execute("update resources set version = 2, taken = 1 where resource_id = $1", product)
-        await database.execute("update pools set taken = 1 where resource_id = $1", product)
+        await database.execute(
+            "update resources set version = 2, taken = 1, remaining = 3 where resource_id = $1", product
+        )
     assert await stock_of(alice, product) == (4, 4, 0)
     assert await stock_of(alice, product, **{"Min-Version": "2"}) == (3, 3, 0)
 

@@ -62,7 +62,10 @@ async def test_the_map(ann: Visitor) -> None:
 
 
 async def test_a_seat_left_out_goes_when_it_is_free(ann: Visitor) -> None:
-    """Until then the map shows it, without a kind: it has none any more. Nobody else can have it."""
+    """Until then the map shows it, without a kind: it has none any more. Nobody else can have it.
+
+    Seen to fail on a map of the plan alone.
+    """
     screening = await ann.opens(ROW)
     hold = await ann.holds(screening, "A2", "A3")
     await ann.puts(screening, row("A", 1))
@@ -115,7 +118,7 @@ async def test_e62_time_alone_makes_another_map(ann: Visitor, running: Installat
 
 
 async def test_it_comes_compressed_to_who_takes_it(ann: Visitor) -> None:
-    """The same map either way, under one weak tag; `Vary` says so."""
+    """The same map either way, under one weak tag; `Vary` says so. Seen to fail on `gzip;q=0` taken for gzip."""
     screening = await ann.opens(ROW)
     plain, other = await map_of(ann, screening, **PLAIN), await map_of(ann, screening, Accept_Encoding="br, gzip;q=0")
     packed = await map_of(ann, screening, Accept_Encoding="br;q=1, gzip;q=0.5")
@@ -129,7 +132,7 @@ async def test_it_comes_compressed_to_who_takes_it(ann: Visitor) -> None:
 async def test_e57_each_write_is_in_the_next_map(ann: Visitor, watched: Visitor, door: Door) -> None:
     """Through the other gateway, and while that one's cache has an older map; what nobody changed is read once.
 
-    Seen to fail on a map that has a tombstone of its own name.
+    Seen to fail on a map that has a tombstone of its own name, and on maps that are not cached.
     """
     screening = await ann.opens(ROW)
     for seat in ("A1", "A2", "A3"):
@@ -144,7 +147,7 @@ async def test_e57_each_write_is_in_the_next_map(ann: Visitor, watched: Visitor,
 
 
 async def test_min_version_reads_postgres_where_the_cache_is_behind(ann: Visitor, running: Installation) -> None:
-    """As after a lost invalidation, which a change behind everybody's back is."""
+    """As after a lost invalidation, which a change behind everybody's back is. Seen to fail on ignoring the header."""
     screening = await ann.opens(ROW)
     assert (await ann.sees(screening))["A1"] == "free"
     async with running.database() as database:
@@ -157,7 +160,10 @@ async def test_min_version_reads_postgres_where_the_cache_is_behind(ann: Visitor
 
 
 async def test_r14_redis_is_flushed_at_any_point(ann: Visitor, running: Installation) -> None:
-    """While seats are held: the map is read anew, and no seat is called free that is not."""
+    """While seats are held: the map is read anew, and no seat is called free that is not.
+
+    Seen to fail on a map that a gateway keeps for itself, and without tombstones.
+    """
     screening = await ann.opens(ROW)
     async with Redis.from_url(running.urls.redis) as redis:
         await ann.holds(screening, "A1")

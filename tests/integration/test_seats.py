@@ -43,7 +43,7 @@ def broadcast(told: list[tuple[str, dict[str, Any]]]) -> list[str]:
 async def test_e3_e74_e77_one_seat_in_the_way(office: BoxOffice) -> None:
     """A hold of three seats is refused for the one that is not free, is told of no seat, and holds none of them.
 
-    Fails if the refusal names what was asked for, or if seats are told as they are looked at.
+    Seen to fail on a refusal that names what was asked for.
     """
     screening = await office.define(ROW)
     first = await office.hold(screening, "A2", buyer="ann")
@@ -67,7 +67,10 @@ async def test_e3_e74_e77_one_seat_in_the_way(office: BoxOffice) -> None:
 
 
 async def test_r7_the_account_is_not_enough(office: BoxOffice) -> None:
-    """Who shows no token, or another, is told that there is no such hold, though he is the one who placed it."""
+    """Who shows no token, or another, is told that there is no such hold, though he is the one who placed it.
+
+    Seen to fail where the account is enough.
+    """
     screening = await office.define(ROW)
     hold_id = await office.hold(screening, "A1")
     await office.ask(
@@ -82,7 +85,7 @@ async def test_r7_the_account_is_not_enough(office: BoxOffice) -> None:
 async def test_e76_an_idle_expiry_is_told_in_time(office: BoxOffice) -> None:
     """Nobody touches the screening: `seat.released` follows the end of the hold within two seconds, and the audit ends.
 
-    Fails if the sweeper is off.
+    Seen to fail with the sweeper off.
     """
     screening = await office.define(ROW, hold_seconds=1)
     await office.hold(screening, "A1", "A2")
@@ -108,7 +111,7 @@ async def test_the_audit_of_a_seat(office: BoxOffice) -> None:
 
     And `firmhold audit` agrees with all that came of it.
 
-    Fails if the buyer is kept as he was sent, or without the trigger.
+    Seen to fail on a buyer who is kept as he was sent, and without the trigger.
     """
     screening = await office.define(ROW, areas=[Area(id="floor", capacity=2)])
     first = await office.hold(screening, "A1", "A2", "A3", buyer="ann")
@@ -147,7 +150,7 @@ async def test_the_audit_of_a_seat(office: BoxOffice) -> None:
 async def test_300_buyers_race_for_100_seats(office: BoxOffice) -> None:
     """In groups that overlap, some named and some to be found: no seat twice, no part of a group, no gap in the versions.
 
-    Fails if what is free of a group is held, or if two batches may hold one seat.
+    Seen to fail on a core that takes what is free of a group.
     """
     rows = [Row(row=name, seats=20) for name in "ABCDE"]
     screening = await office.define(*rows)
