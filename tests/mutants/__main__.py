@@ -28,7 +28,7 @@ QUICK = [
     "test_core_tells.py",
     "test_refusals.py",
     "test_lifecycle.py",
-    *(f"test_scenarios_of_{it}.py" for it in ("capacity", "claims", "time", "holds", "orders", "payments")),
+    *(f"test_scenarios_of_{it}.py" for it in ("capacity", "claims", "time", "holds", "orders", "payments", "early_payments")),
     "test_order_commands.py",
 ]
 THOROUGH = ["test_core_against_model.py", "test_payments_in_any_order.py"]
