@@ -14,7 +14,7 @@ from aiokafka import ConsumerRecord
 
 from tests import provider
 from tests.installation import ALICE_KEY, eventually, installation
-from tests.integration.expectations import check_members, fresh, headers_of, silence
+from tests.integration.expectations import check_members, fresh, headers_of, silence, sleeping
 from tests.provider import OLD_SECRET, STRIPE_PATH, STRIPE_SECRET, Webhook, intent, stripe_event, webhook
 from tests.servers import Urls
 from tests.till import SHOP, Till
@@ -194,6 +194,31 @@ async def test_e42_parts_add_up(shop: Shop) -> None:
     await shop.takes(webhook(order_id, amount=300, currency="eur"))
     assert await shop.status(order_id) is OrderStatus.PAID
     assert [effect for _, _, effect in await shop.money(order_id)] == ["mismatched", "mismatched", "counted", "counted"]
+
+
+async def test_an_order_past_its_deadline_is_shown_as_a_worker_will_leave_it(shop: Shop) -> None:
+    """With money that counts it owes a refund, and the payments say so; before a worker came to it as after.
+
+    Seen to fail (`cancelled`) when its payments are not asked.
+    """
+    _, order_id = await shop.order()
+    await shop.takes(webhook(order_id, amount=200, currency="EUR"), webhook(order_id, "processing"))
+
+    async def shown() -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {ALICE_KEY}"}
+        async with shop.session.get(f"{shop.urls[0]}/api/orders/{order_id}", headers=headers) as response:
+            return {name: told for name, told in (await response.json()).items() if name != "updated_at"}
+
+    async with sleeping(shop.site.processes[0]):
+        async with shop.site.database() as database:
+            await database.execute("update orders set payment_due_at = clock_timestamp() where order_id = $1", order_id)
+        before = await shown()
+        assert await shop.status(order_id) is OrderStatus.PENDING_PAYMENT
+    assert (before["status"], before["ended_by"], before["counted"]) == ("refund_required", "deadline", 0)
+    assert before["refund_due"] == 200
+    assert sorted(it["status"] for it in before["payments"]) == ["processing", "refund_required"]
+    await shop.stands(order_id, OrderStatus.REFUND_REQUIRED)
+    assert await shown() == before
 
 
 async def test_e45_a_bad_signature(shop: Shop) -> None:
