@@ -123,7 +123,7 @@ async def test_paid_by_stripe(shop: Shop) -> None:
 
 
 async def test_e33_a_failed_try_and_then_paid(shop: Shop) -> None:
-    """Stripe's failed try ends nothing. Fails if it is taken for the final `failed`."""
+    """Stripe's failed try ends nothing. Seen to fail (`cancelled`) when it is taken for the final `failed`."""
     _, order_id = await shop.order()
     payment = intent(order_id, 500)
     await shop.takes(stripe_event("payment_intent.payment_failed", payment | {"amount_received": 0}))
@@ -336,7 +336,7 @@ async def test_what_the_gateway_signs_is_told_as_the_providers(shop: Shop) -> No
 async def test_e46_no_answer_before_kafka_has_it(shop: Shop) -> None:
     """A broker that says nothing: 503 with Retry-After, for what is of use and what is not; then elsewhere 200.
 
-    Fails (200) if the answer does not wait for the acknowledgement.
+    Seen to fail (200) when the answer does not wait for the acknowledgement.
     """
     _, order_id = await shop.order()
     hooks = [

@@ -23,15 +23,16 @@ from tests.mutants.changes import Mutant, mutants_of
 
 ROOT = Path(__file__).parents[2]
 CORE = ROOT / "workers" / "core"
-QUICK = [
+_SCENARIOS = ("payments", "early_payments", "orders", "capacity", "claims", "time", "holds")
+QUICK = [  # the quickest first
+    *(f"test_scenarios_of_{it}.py" for it in _SCENARIOS),
+    "test_order_commands.py",
+    "test_lifecycle.py",
     "test_core_edges.py",
     "test_core_tells.py",
     "test_refusals.py",
-    "test_lifecycle.py",
-    *(f"test_scenarios_of_{it}.py" for it in ("capacity", "claims", "time", "holds", "orders", "payments", "early_payments")),
-    "test_order_commands.py",
 ]
-THOROUGH = ["test_core_against_model.py", "test_payments_in_any_order.py"]
+THOROUGH = ["test_payments_in_any_order.py", "test_core_against_model.py"]
 SURVIVORS_MAX = 0.05
 CPU_SECONDS_MAX = 40
 PROCESSES = 2

@@ -33,6 +33,13 @@ SCENARIOS = {
         pay e4 shoe o1 bank/p1 paid amount=1000              -> ignored
         pay e5 shoe o1 bank/p1 refunded                      -> parked payment=refunded
     """,
+    "none yet, paid: what is said later of it does not make it wait longer": f"""{NONE_YET}
+        pay e1 shoe o1 bank/p1 paid amount=1000              -> parked
+        tick 800 seconds
+        pay e2 shoe o1 bank/p1 refunded amount=100           -> expired:k1 parked payment=paid
+        tick 100 seconds
+        expire shoe                                          -> orphaned:bank/p1 refund:bank/p1 refund=900
+    """,
     "an order that comes after all finds the money on its way back": f"""{NONE_YET}
         extend shoe k1 seconds=1500                          -> extended
         pay e1 shoe o1 bank/p1 paid amount=1000              -> parked
