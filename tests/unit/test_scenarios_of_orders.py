@@ -69,7 +69,11 @@ PLACING = {
         hold k1 shoe                                         -> held
         define shoe capacity=9 price=900 currency=EUR        -> defined
         change shoe k1 quantity=3                            -> changed
-        order o1 shoe k1                                     -> placed amount=1500
+        define shoe capacity=9 price=100 currency=EUR        -> defined
+        change shoe k1 quantity=4                            -> changed
+        define shoe capacity=9 price=100 currency=EUR open=false -> defined
+        change shoe k1 quantity=5                            -> closed
+        order o1 shoe k1                                     -> placed unit_price=500 amount=2000
     """,
     "the deadline is the product's, as of the order": """
         define shoe capacity=9 price=500 currency=EUR payment_seconds=60 -> defined

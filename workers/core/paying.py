@@ -170,7 +170,9 @@ def _follow(draft: Draft, order: Order, before: Payment, judged: _Judged, report
                 _pay(draft, order)
         case PaymentReport.PAID if effect is PaymentEffect.REFUND_REQUIRED:
             _owe(draft, order, payment)
-        case PaymentReport.FAILED if order.status is OrderStatus.PENDING_PAYMENT and payment.status is PaymentStatus.FAILED:
+        case PaymentReport.FAILED if (
+            order.status is OrderStatus.PENDING_PAYMENT and payment.status is PaymentStatus.FAILED
+        ):
             end(draft, order, EndedBy.FAILURE)
         case PaymentReport.REFUNDED if payment != before:
             _refund(draft, order, before)
