@@ -5,7 +5,7 @@ from pathlib import Path
 
 import schema
 from schema.connections import Timeouts, lazy_pool
-from schema.rows import ResourceKey, UnitsAre
+from schema.rows import Payment, ResourceKey, UnitsAre
 from schema.store import Store
 from tests.contract.stores import order, payment, payment_event, sales
 from topics.orders import OrderStatus, PaymentEffect, PaymentStatus
@@ -20,6 +20,11 @@ def statements(end: str) -> str:
     return path.read_text()
 
 
+def owed(name: str, order_id: str) -> Payment:
+    """Return a payment that was asked back."""
+    return replace(payment(name, order_id), status=PaymentStatus.REFUND_REQUIRED)
+
+
 async def test_what_was_refunded_before_the_migration(postgres_url: str) -> None:
     """Money that counted for a sold order took its units; money charged twice, or of an order whose units are back, did not.
 
@@ -27,13 +32,12 @@ async def test_what_was_refunded_before_the_migration(postgres_url: str) -> None
     """
     sold, back = order("sold", status=OrderStatus.PAID), order("back", status=OrderStatus.REFUNDED)
     back = replace(back, units_are=UnitsAre.RETURNED)
-    owed = {"status": PaymentStatus.REFUND_REQUIRED}
     payments = {
-        "counted": (replace(payment("counted", "sold"), **owed), PaymentEffect.COUNTED),
-        "parked": (replace(payment("parked", "sold"), **owed), PaymentEffect.PARKED),
-        "twice": (replace(payment("twice", "sold"), **owed), PaymentEffect.REFUND_REQUIRED),
+        "counted": (owed("counted", "sold"), PaymentEffect.COUNTED),
+        "parked": (owed("parked", "sold"), PaymentEffect.PARKED),
+        "twice": (owed("twice", "sold"), PaymentEffect.REFUND_REQUIRED),
         "counts": (payment("counts", "sold"), PaymentEffect.COUNTED),
-        "returned": (replace(payment("returned", "back"), **owed), PaymentEffect.COUNTED),
+        "returned": (owed("returned", "back"), PaymentEffect.COUNTED),
     }
     async with lazy_pool(postgres_url, connections_max=1, timeouts=Timeouts(), role="tests") as pool:  # type: asyncpg.Pool
         written = sales(
