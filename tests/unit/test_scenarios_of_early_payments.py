@@ -69,7 +69,7 @@ SCENARIOS = {
         pay e1 shoe o1 bank/p1 paid amount=1000              -> parked
         pay e2 shoe o1 bank/p1 refunded                      -> parked payment=refunded
         order o1 shoe k1                                     -> placed counted=0 held=2
-        pay e3 shoe o1 bank/p2 refunded                      -> recorded payment=refunded
+        pay e3 shoe o1 bank/p2 refunded                      -> recorded payment=refunded refunded=0
         pay e4 shoe o1 bank/p2 paid amount=1000              -> ignored
         tick 900 seconds
         expire shoe                                          -> cancelled:o1 refund_due=0
@@ -82,7 +82,7 @@ SCENARIOS = {
     """,
     "none yet, refunded before it was paid": f"""{NONE_YET}
         pay e1 shoe o1 bank/p1 refunded amount=1000          -> parked payment=processing
-        pay e2 shoe o1 bank/p1 paid amount=1000              -> parked payment=refunded
+        pay e2 shoe o1 bank/p1 paid amount=1000              -> parked payment=refunded refunded=1000
         order o1 shoe k1                                     -> placed held=2
         pay e3 shoe o1 bank/p2 refunded amount=1000          -> recorded payment=processing
         pay e4 shoe o1 bank/p2 paid                          -> recorded payment=refunded

@@ -42,6 +42,7 @@ PENDING = {
         pay e1 shoe o1 bank/p1 paid amount=400               -> counted version=4 held=2
         pay e2 shoe o1 card/p1 paid amount=599               -> counted version=5 held=2
         pay e3 shoe o1 card/p2 paid amount=1                 -> counted paid:o1 version=7 taken=2 counted=1000
+        pay e4 shoe o1 card/p2 refunded amount=1             -> recorded payment=refunded version=8
     """,
     "e42 pending, paid too much": f"""{ORDERED}
         pay e1 shoe o1 bank/p1 paid amount=999               -> counted
