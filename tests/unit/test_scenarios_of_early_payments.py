@@ -125,6 +125,7 @@ SCENARIOS = {
         pay e2 shoe o1 bank/p2 paid amount=0                 -> mismatched
         pay e3 shoe o1 bank/p3 failed currency=USD           -> parked
         order o1 shoe k1                                     -> placed mismatched:bank/p1 held=2
+        pay e4 shoe o1 bank/p3 failed currency=USD           -> recorded held=2
         tick 900 seconds
         expire shoe                                          -> cancelled:o1
     """,
