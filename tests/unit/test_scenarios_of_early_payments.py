@@ -113,6 +113,13 @@ SCENARIOS = {
         pay e7 shoe o1 bank/p2 refunded                      -> ignored payment=refunded
         pay e8 shoe o1 bank/p3 refunded amount=1100 currency=USD -> recorded payment=refunded
     """,
+    "none yet, paid, and the order costs nothing: it is paid once, and overpaid": """
+        define shoe capacity=2 price=0 currency=EUR          -> defined
+        hold k1 shoe                                         -> held
+        plan o1 shoe k1
+        pay e1 shoe o1 bank/p1 paid amount=5                 -> parked
+        order o1 shoe k1                                     -> placed counted:bank/p1 paid:o1 overpaid_by=5 taken=1
+    """,
     "what is due is told in the currency of the order": f"""{NONE_YET}
         extend shoe k1 seconds=1500                          -> extended
         pay e1 shoe o1 bank/p1 paid amount=7000 currency=USD -> parked

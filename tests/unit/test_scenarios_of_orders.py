@@ -101,6 +101,13 @@ PLACING = {
         refuse shoe o1                                       -> cancelled taken=0 remaining=2
         pay e1 shoe o1 bank/p1 paid amount=5 currency=EUR    -> refund_required refund:bank/p1 why=order_ended
     """,
+    "what costs nothing stays sold when money that nobody asked for goes back": """
+        define shoe capacity=2 price=0 currency=EUR          -> defined
+        hold k1 shoe                                         -> held
+        order o1 shoe k1                                     -> placed paid:o1
+        pay e1 shoe o1 bank/p1 paid amount=5 currency=EUR    -> refund_required refund:bank/p1 why=charged_twice
+        pay e2 shoe o1 bank/p1 refunded return_units=true    -> recorded payment=refunded taken=1
+    """,
     "a hold never costs more than an amount can say": """
         define gold capacity=9 price=4503599627370496 currency=EUR -> defined
         hold k0 gold quantity=2                              -> units_per_hold_exceeded

@@ -98,7 +98,7 @@ PENDING = {
         pay e2 shoe o1 bank/p2 paid amount=0 currency=EUR    -> mismatched held=2
         pay e3 shoe o1 bank/p3 paid amount=-5                -> mismatched held=2
         pay e4 shoe o1 bank/p4 failed currency=USD           -> recorded held=2
-        pay e5 shoe o1 bank/p5 refunded currency=USD         -> recorded held=2
+        pay e5 shoe o1 bank/p5 refunded currency=USD         -> recorded payment=processing held=2
     """,
     "another currency, fails: recorded, be it the mismatched payment or another": f"""{ORDERED}
         pay e1 shoe o1 bank/p1 paid amount=1000 currency=USD -> mismatched
