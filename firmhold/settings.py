@@ -1,7 +1,5 @@
 """Every setting, from environment variables `FIRMHOLD_*` alone. The table in docs/settings.md is compared with this file."""
 
-import base64
-import binascii
 import re
 import secrets
 from typing import Annotated, Literal, Self
@@ -9,26 +7,14 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from firmhold.key_lists import SIGNING_KEYS, SIGNING_SECRET_BYTES_MIN, SettingError, numbered_entries, signing_key
 from topics.catalogue import Catalogue
-from topics.signatures import (
-    GATEWAY_KEY_ID,
-    OUR_PREFIXES,
-    WORKER_KEY_ID,
-    KeyRing,
-    Scope,
-    SigningKey,
-    gateway_key,
-    worker_key,
-)
+from topics.signatures import GATEWAY_KEY_ID, WORKER_KEY_ID, KeyRing, gateway_key, worker_key
 
-SIGNING_SECRET_BYTES_MIN = 16
+__all__ = ["SIGNING_SECRET_BYTES_MIN", "SettingError", "Settings", "numbered_entries"]
+
 _SCHEMES = {"postgres": ("postgresql://", "postgres://"), "redis": ("redis://", "rediss://", "unix://")}
 _HOSTS = re.compile(r"((\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)(:\d+)?(,|$))*")
-_SIGNING_KEYS = "FIRMHOLD_SIGNING_KEYS"
-
-
-class SettingError(ValueError):
-    """A setting that cannot be right; the message names the variable and says what to set, and shows no secret."""
 
 
 class Settings(BaseSettings):
@@ -185,6 +171,25 @@ class Settings(BaseSettings):
         PositiveInt, Field(description="How long a gateway leaves Redis alone that did not answer")
     ] = 1_000
     tombstone_seconds: Annotated[PositiveInt, Field(description="How long an invalidation outlives its write")] = 60
+    mirror_look_seconds: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="Pause between two looks at the mirror of held seats in Redis: what is not as in Postgres is written "
+            "anew; 0 turns this off, and gateways ask Postgres",
+        ),
+    ] = 10.0
+    mirror_anew_seconds: Annotated[
+        PositiveFloat,
+        Field(description="How often a look writes all of the mirror anew: Redis may have lost a key by itself"),
+    ] = 300.0
+    mirror_marker_seconds: Annotated[
+        PositiveInt,
+        Field(
+            description="How long the mirror of a screening is believed after the last look at it: so old may an answer be "
+            "if Redis did not take a write and the worker died"
+        ),
+    ] = 30
     cache_slots_seconds: Annotated[
         PositiveInt, Field(description="How long the availability of slots is served from the cache")
     ] = 10
@@ -326,6 +331,17 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return self
 
+    @model_validator(mode="after")
+    def _markers_outlive_looks(self) -> Self:
+        """Keep markers from ending between two looks: all reads would go to Postgres."""
+        if self.mirror_marker_seconds < 2 * self.mirror_look_seconds:
+            message = (
+                f"FIRMHOLD_MIRROR_MARKER_SECONDS ({self.mirror_marker_seconds}) must be at least twice "
+                f"FIRMHOLD_MIRROR_LOOK_SECONDS ({self.mirror_look_seconds:g}): the mirror would not be believed between two looks"
+            )
+            raise ValueError(message)
+        return self
+
     def installation_secret(self) -> bytes:
         """Return FIRMHOLD_SECRET; a process without one could not agree with the others, so that is an error."""
         secret = self.secret.get_secret_value().encode()
@@ -347,47 +363,14 @@ class Settings(BaseSettings):
         )
 
     def key_ring(self) -> KeyRing:
-        """Return the signing keys that a worker trusts: the gateways', and those of FIRMHOLD_SIGNING_KEYS."""
+        """Return the signing keys that a worker trusts: the gateways', and those of FIRMHOLDSIGNING_KEYS."""
         secret = self.installation_secret()
         keys = {GATEWAY_KEY_ID: gateway_key(secret), WORKER_KEY_ID: worker_key(secret)}
-        for number, entry in numbered_entries(_SIGNING_KEYS, self.signing_keys.get_secret_value()):
-            key = _signing_key(number, entry)
+        for number, entry in numbered_entries(SIGNING_KEYS, self.signing_keys.get_secret_value()):
+            key = signing_key(number, entry)
             if key.key_id in keys:
                 raise SettingError(
-                    f"{_SIGNING_KEYS}: the key id of entry {number} is another key's, or ours: give each its own"
+                    f"{SIGNING_KEYS}: the key id of entry {number} is another key's, or ours: give each its own"
                 )
             keys[key.key_id] = key
         return KeyRing(keys.values())
-
-
-def numbered_entries(variable: str, text: str) -> list[tuple[int, str]]:
-    """Split a list at its commas and number the entries from 1; one that is set and has no entry is an error."""
-    entries = [(number, entry.strip()) for number, entry in enumerate(text.split(","), start=1) if entry.strip()]
-    if text and not entries:
-        raise SettingError(f"{variable} is set and has no entry: list the keys, or unset it")
-    return entries
-
-
-def _signing_key(number: int, entry: str) -> SigningKey:
-    """Read `key id:base64 secret:scope+scope:source prefix`; a fault names the entry's number, never its text."""
-    try:
-        key_id, secret, scopes, source_prefix = entry.split(":", maxsplit=3)
-        decoded = base64.b64decode(secret, validate=True)
-        key = SigningKey(key_id, decoded, frozenset(Scope(scope) for scope in scopes.split("+")), source_prefix)
-    except (ValueError, binascii.Error):
-        known = ", ".join(scope.value for scope in Scope)
-        raise SettingError(
-            f"{_SIGNING_KEYS}: entry {number} must read "
-            f"`key id:base64 secret:scope+scope:source prefix`, with scopes of {known}"
-        ) from None
-    if len(decoded) < SIGNING_SECRET_BYTES_MIN:
-        raise SettingError(
-            f"{_SIGNING_KEYS}: the secret of entry {number} has fewer than {SIGNING_SECRET_BYTES_MIN} bytes: "
-            f"make one with `openssl rand -base64 32`"
-        )
-    if any(ours.startswith(source_prefix) or source_prefix.startswith(ours) for ours in OUR_PREFIXES):
-        raise SettingError(
-            f"{_SIGNING_KEYS}: entry {number} needs a source prefix of its own: "
-            f"not empty, and not of {' or '.join(OUR_PREFIXES)}, which are ours"
-        )
-    return key

@@ -40,6 +40,7 @@ def _readings(context: Context, answers: Counter[tuple[str, ...]], producer: Res
         metrics.BACKLOG_AGE: publisher.backlog_seconds,
         metrics.LAG_READ_SECONDS: publisher.lag_read_seconds,
         metrics.CACHE_READS: lambda: _cache_reads(context),
+        metrics.MIRROR_READS: lambda: _mirror_reads(context),
         metrics.PRODUCERS_REPLACED: lambda: producer.replaced,
     }
 
@@ -51,6 +52,10 @@ def _not_taken(publisher: Publisher) -> Mapping[tuple[str, ...], float]:
 def _cache_reads(context: Context) -> Mapping[tuple[str, ...], float]:
     reads = {kind: availability.reads() for kind, availability in context.availability.items()}
     return {(kind, source.value): of_kind[source] for kind, of_kind in reads.items() for source in Source}
+
+
+def _mirror_reads(context: Context) -> Mapping[tuple[str, ...], float]:
+    return {(source.value,): reads for source, reads in context.seat_mirror.reads.items()}
 
 
 async def get_metrics(request: web.Request) -> web.Response:

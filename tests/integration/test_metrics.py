@@ -18,8 +18,19 @@ from tests.integration.expectations import fresh, silence
 from tests.servers import Urls
 from topics.commands import DefineResource, Hold
 
-# Shown elsewhere: refusals and silence in test_operating and test_e70_shedding, a replaced producer in test_outages.
-ELSEWHERE = {metrics.NOT_TAKEN, metrics.LOG_SILENT, metrics.PUBLICATIONS, metrics.PRODUCERS_REPLACED, metrics.PAYMENTS}
+# Shown elsewhere: refusals and silence in test_operating and test_e70_shedding, a replaced producer in test_outages, the
+# mirror in faults/test_mirror.
+ELSEWHERE = {
+    metrics.NOT_TAKEN,
+    metrics.LOG_SILENT,
+    metrics.PUBLICATIONS,
+    metrics.PRODUCERS_REPLACED,
+    metrics.PAYMENTS,
+    metrics.SKIPPED_MIRROR_WRITES,
+    metrics.MIRROR_REBUILT,
+    metrics.MIRROR_REBUILD_SECONDS,
+    metrics.MIRROR_READS,
+}
 
 
 @dataclass

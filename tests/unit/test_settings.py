@@ -30,6 +30,14 @@ def test_e32_outcomes_are_kept_longer_than_records() -> None:
         Settings(request_retention_days=7, command_retention_days=7)
 
 
+def test_a_marker_of_the_mirror_outlives_the_pause_between_two_looks() -> None:
+    """Else all who ask for a seat would ask Postgres; without looks there are no markers."""
+    with pytest.raises(ValidationError, match="must be at least twice FIRMHOLD_MIRROR_LOOK_SECONDS"):
+        Settings(mirror_marker_seconds=19)
+    assert Settings(mirror_marker_seconds=20).mirror_look_seconds == 10
+    assert Settings(mirror_marker_seconds=1, mirror_look_seconds=0).mirror_look_seconds == 0
+
+
 def test_a_process_needs_the_secret() -> None:
     """Without FIRMHOLD_SECRET two processes could not agree on tokens: that is an error, with an example."""
     with pytest.raises(ValueError, match="FIRMHOLD_SECRET is not set"):
