@@ -26,7 +26,14 @@ CORE = ROOT / "workers" / "core"
 _SCENARIOS = ("payments", "early_payments", "orders", "capacity", "claims", "time", "holds", "seats")
 ROUNDS = (  # the quickest first: what fails in one never meets the next
     [f"test_scenarios_of_{it}.py" for it in _SCENARIOS],
-    ["test_order_commands.py", "test_lifecycle.py", "test_core_edges.py", "test_core_tells.py", "test_refusals.py"],
+    [
+        "test_holdings.py",
+        "test_order_commands.py",
+        "test_lifecycle.py",
+        "test_core_edges.py",
+        "test_core_tells.py",
+        "test_refusals.py",
+    ],
     ["test_house_against_model.py", "test_payments_in_any_order.py", "test_core_against_model.py"],
 )
 SURVIVORS_MAX = 0.05

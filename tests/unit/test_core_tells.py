@@ -111,3 +111,13 @@ def test_a_refund_names_the_request_that_it_is_stored_with() -> None:
     assert b"request_id" not in msgspec.json.encode(plain)
     headers = {name: text.decode() for name, text in events.headers_of(plain, "shoe", "req_other", "c", None)}
     assert ("ce_requestid" in headers, events.request_id_of(headers)) == (False, "req_other")
+
+
+def test_units_that_are_alike_are_not_named_when_they_are_in_the_way() -> None:
+    """Nobody knows the one pool by a name."""
+    ledger = Ledger()
+    ledger.apply([arrived(SHOE, claim="a", kind="product")], at(0))
+    refused = ledger.apply([arrived(Hold(resource_id="s", quantity=2), claim="b", kind="product")], at(0)).outcomes[0]
+    (event,) = refused.events or ()
+    data = json.loads(bytes(event.data))
+    assert (data["detail"], data.keys() & {"in_the_way"}) == ("2 units asked for, 1 free", set())

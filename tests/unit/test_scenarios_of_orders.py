@@ -6,7 +6,7 @@ from tests.unit.sale_scenario import Sale
 
 PLACING = {
     "an order uses its hold, and its units stay held": """
-        define shoe capacity=5 price=500 currency=EUR        -> defined
+        define shoe capacity=5 price=500 currency=EUR        -> defined hold_seconds=120 max_hold_seconds=1800
         hold k1 shoe quantity=2                              -> held until=120 held=2
         tick 60 seconds
         order o1 shoe k1                                     -> placed version=3 amount=1000 due=900 held=2 taken=0 remaining=3
