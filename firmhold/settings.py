@@ -1,7 +1,5 @@
 """Every setting, from environment variables `FIRMHOLD_*` alone. The table in docs/settings.md is compared with this file."""
 
-import base64
-import binascii
 import re
 import secrets
 from typing import Annotated, Literal, Self
@@ -9,26 +7,12 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from firmhold.setting_lists import SIGNING_KEYS, SettingError, numbered_entries, signing_key
 from topics.catalogue import Catalogue
-from topics.signatures import (
-    GATEWAY_KEY_ID,
-    OUR_PREFIXES,
-    WORKER_KEY_ID,
-    KeyRing,
-    Scope,
-    SigningKey,
-    gateway_key,
-    worker_key,
-)
+from topics.signatures import GATEWAY_KEY_ID, WORKER_KEY_ID, KeyRing, gateway_key, worker_key
 
-SIGNING_SECRET_BYTES_MIN = 16
 _SCHEMES = {"postgres": ("postgresql://", "postgres://"), "redis": ("redis://", "rediss://", "unix://")}
 _HOSTS = re.compile(r"((\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)(:\d+)?(,|$))*")
-_SIGNING_KEYS = "FIRMHOLD_SIGNING_KEYS"
-
-
-class SettingError(ValueError):
-    """A setting that cannot be right; the message names the variable and says what to set, and shows no secret."""
 
 
 class Settings(BaseSettings):
@@ -139,6 +123,13 @@ class Settings(BaseSettings):
             description="How long a payment waits for an order that has not come, before its money is to be given back"
         ),
     ] = 900
+    open_payments_seconds: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="Pause between two counts of the payments that need somebody, for the metrics; 0 turns that off",
+        ),
+    ] = 15.0
     seat_holds_buyer: Annotated[
         Literal["pseudonym", "as_sent"],
         Field(
@@ -256,6 +247,9 @@ class Settings(BaseSettings):
         ),
     ] = 15.0
     body_bytes_max: Annotated[PositiveInt, Field(description="Longest request body")] = 65_536
+    webhook_bytes_max: Annotated[
+        PositiveInt, Field(le=1_048_576, description="Longest webhook of a payment provider that is read")
+    ] = 262_144
     key_format: Annotated[
         Literal["any", "uuid"], Field(description="`uuid` refuses idempotency keys that are not UUIDs")
     ] = "any"
@@ -326,6 +320,17 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return self
 
+    @model_validator(mode="after")
+    def _nobody_pays_with_no_money(self) -> Self:
+        """Keep the demo provider to where everybody is anonymous: whoever can call it can pay any order."""
+        if self.demo_provider and self.api_keys.get_secret_value():
+            message = (
+                "FIRMHOLD_DEMO_PROVIDER is on and FIRMHOLD_API_KEYS is set: whoever reaches the gateway could pay any order of "
+                "these accounts with no money. Turn FIRMHOLD_DEMO_PROVIDER off, or unset FIRMHOLD_API_KEYS to try things out"
+            )
+            raise ValueError(message)
+        return self
+
     def installation_secret(self) -> bytes:
         """Return FIRMHOLD_SECRET; a process without one could not agree with the others, so that is an error."""
         secret = self.secret.get_secret_value().encode()
@@ -350,44 +355,11 @@ class Settings(BaseSettings):
         """Return the signing keys that a worker trusts: the gateways', and those of FIRMHOLD_SIGNING_KEYS."""
         secret = self.installation_secret()
         keys = {GATEWAY_KEY_ID: gateway_key(secret), WORKER_KEY_ID: worker_key(secret)}
-        for number, entry in numbered_entries(_SIGNING_KEYS, self.signing_keys.get_secret_value()):
-            key = _signing_key(number, entry)
+        for number, entry in numbered_entries(SIGNING_KEYS, self.signing_keys.get_secret_value()):
+            key = signing_key(number, entry)
             if key.key_id in keys:
                 raise SettingError(
-                    f"{_SIGNING_KEYS}: the key id of entry {number} is another key's, or ours: give each its own"
+                    f"{SIGNING_KEYS}: the key id of entry {number} is another key's, or ours: give each its own"
                 )
             keys[key.key_id] = key
         return KeyRing(keys.values())
-
-
-def numbered_entries(variable: str, text: str) -> list[tuple[int, str]]:
-    """Split a list at its commas and number the entries from 1; one that is set and has no entry is an error."""
-    entries = [(number, entry.strip()) for number, entry in enumerate(text.split(","), start=1) if entry.strip()]
-    if text and not entries:
-        raise SettingError(f"{variable} is set and has no entry: list the keys, or unset it")
-    return entries
-
-
-def _signing_key(number: int, entry: str) -> SigningKey:
-    """Read `key id:base64 secret:scope+scope:source prefix`; a fault names the entry's number, never its text."""
-    try:
-        key_id, secret, scopes, source_prefix = entry.split(":", maxsplit=3)
-        decoded = base64.b64decode(secret, validate=True)
-        key = SigningKey(key_id, decoded, frozenset(Scope(scope) for scope in scopes.split("+")), source_prefix)
-    except (ValueError, binascii.Error):
-        known = ", ".join(scope.value for scope in Scope)
-        raise SettingError(
-            f"{_SIGNING_KEYS}: entry {number} must read "
-            f"`key id:base64 secret:scope+scope:source prefix`, with scopes of {known}"
-        ) from None
-    if len(decoded) < SIGNING_SECRET_BYTES_MIN:
-        raise SettingError(
-            f"{_SIGNING_KEYS}: the secret of entry {number} has fewer than {SIGNING_SECRET_BYTES_MIN} bytes: "
-            f"make one with `openssl rand -base64 32`"
-        )
-    if any(ours.startswith(source_prefix) or source_prefix.startswith(ours) for ours in OUR_PREFIXES):
-        raise SettingError(
-            f"{_SIGNING_KEYS}: entry {number} needs a source prefix of its own: "
-            f"not empty, and not of {' or '.join(OUR_PREFIXES)}, which are ours"
-        )
-    return key

@@ -40,12 +40,17 @@ def _readings(context: Context, answers: Counter[tuple[str, ...]], producer: Res
         metrics.BACKLOG_AGE: publisher.backlog_seconds,
         metrics.LAG_READ_SECONDS: publisher.lag_read_seconds,
         metrics.CACHE_READS: lambda: _cache_reads(context),
+        metrics.UNUSABLE_WEBHOOKS: lambda: _by_one_label(context.payments.put_aside_of),
         metrics.PRODUCERS_REPLACED: lambda: producer.replaced,
     }
 
 
 def _not_taken(publisher: Publisher) -> Mapping[tuple[str, ...], float]:
     return {(cause.value,): publisher.refusals[cause] for cause in Cause}
+
+
+def _by_one_label(counts: Mapping[str, int]) -> Mapping[tuple[str, ...], float]:
+    return {(label,): count for label, count in counts.items()}
 
 
 def _cache_reads(context: Context) -> Mapping[tuple[str, ...], float]:

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 
+import asyncpg
 import faust
 import structlog
 from aiokafka.errors import KafkaError
@@ -19,6 +20,7 @@ from redis.asyncio import Redis
 from firmhold.exposition import Exposition
 from firmhold.settings import Settings
 from schema.connections import Timeouts, lazy_pool
+from schema.open_payments import open_payments
 from schema.rows import ResourceKey
 from schema.store import Store
 from topics.admin import disagreements
@@ -35,6 +37,7 @@ from workers.emitting import Emitter
 from workers.intake import Group, make_app, take_in
 from workers.invalidation import Invalidator
 from workers.measuring import Parts, readings
+from workers.payment_watch import PaymentWatch
 from workers.pipeline import Limits, Pipeline
 from workers.probe import probe
 from workers.progress import Progress
@@ -71,7 +74,8 @@ async def run(settings: Settings, hooks: Hooks | None = None) -> None:
         take_in(app, catalogue, pipeline.put)
         assignment = Assignment(app)
         sweeper, purger = _sweeper(settings, app, servers, pipeline.progress), _purger(settings, servers)
-        parts = Parts(pipeline, invalidator, sweeper, purger, servers.producer, assignment)
+        watch = PaymentWatch(partial(open_payments, servers.pool), settings.open_payments_seconds)
+        parts = Parts(pipeline, invalidator, sweeper, purger, watch, servers.producer, assignment)
         async with probe(
             settings.host,
             settings.worker_port,
@@ -81,7 +85,7 @@ async def run(settings: Settings, hooks: Hooks | None = None) -> None:
         ) as port:
             if await _topics_agree(settings.kafka, catalogue, stop):
                 _log.info("worker starts", probe_port=port)
-                beside = [task.run for task in (sweeper, purger) if task.is_on]
+                beside = [task.run for task in (sweeper, purger, watch) if task.is_on]
                 await _work(app, pipeline, beside, stop, settings.drain_seconds)
     _log.info("worker stopped", batches=pipeline.counts.batches, commands=pipeline.counts.commands)
 
@@ -90,6 +94,7 @@ async def run(settings: Settings, hooks: Hooks | None = None) -> None:
 class _Servers:
     """The servers behind a worker, each reached when it is first needed."""
 
+    pool: asyncpg.Pool
     store: Store
     redis: Redis
     producer: ResilientProducer
@@ -114,7 +119,7 @@ async def _servers(settings: Settings) -> AsyncIterator[_Servers]:
     )
     try:
         async with pool:
-            yield _Servers(Store(pool), redis, producer)
+            yield _Servers(pool, Store(pool), redis, producer)
     finally:
         await producer.stop()
         await redis.aclose()

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from firmhold.settings import SettingError, Settings
+from firmhold.setting_lists import SettingError
+from firmhold.settings import Settings
 from firmhold.settings_table import settings_table
 from topics.signatures import Scope
 
