@@ -6,7 +6,7 @@ What is signed is answered 2xx, be it of use or not: a provider cannot mend it, 
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from gateway import payment_bodies, standard_webhooks, stripe_events, stripe_signatures
 from gateway.context import CONTEXT
@@ -77,7 +77,7 @@ async def _signed_body(request: web.Request, fault_of_signature: FaultOfSignatur
 
 
 def _is_plain(request: web.Request) -> bool:
-    codings = ",".join(request.headers.getall("Content-Encoding", [])).lower().split(",")
+    codings = ",".join(request.headers.getall(hdrs.CONTENT_ENCODING, [])).lower().split(",")
     return {coding.strip() for coding in codings} <= {"", "identity"}
 
 

@@ -1,5 +1,5 @@
 -- Read a page of payments, each with its order, if that has come, and whether a provider's event of it is stored, of this order.
--- $1, $2 behind this provider and payment id, $3 only this resource id, or null, $4 rows at most.
+-- $1, $2 behind this provider and payment id, $3 only those of this resource id, or of its orders, or null, $4 rows at most.
 select m.kind, m.resource_id, m.provider, m.payment_id, m.order_id, m.status, m.amount, m.currency, m.refunded_amount,
        m.returns_units, m.parked_until, m.arrived_at, clock_timestamp() as now,
        coalesce((o.kind, o.resource_id) = (m.kind, m.resource_id), true) as is_of_its_resource, o.currency as order_currency,
@@ -10,6 +10,6 @@ select m.kind, m.resource_id, m.provider, m.payment_id, m.order_id, m.status, m.
        ) as was_said
 from payments m
 left join orders o using (order_id)
-where (m.provider, m.payment_id) > ($1::text, $2::text) and ($3::text is null or m.resource_id = $3)
+where (m.provider, m.payment_id) > ($1::text, $2::text) and ($3::text is null or $3 in (m.resource_id, o.resource_id))
 order by m.provider, m.payment_id
 limit $4

@@ -18,8 +18,15 @@ from tests.integration.expectations import fresh, silence
 from tests.servers import Urls
 from topics.commands import DefineResource, Hold
 
-# Shown elsewhere: refusals and silence in test_operating and test_e70_shedding, a replaced producer in test_outages.
-ELSEWHERE = {metrics.NOT_TAKEN, metrics.LOG_SILENT, metrics.PUBLICATIONS, metrics.PRODUCERS_REPLACED, metrics.PAYMENTS}
+# Shown elsewhere: refusals and silence in test_operating and test_e70_shedding, a replaced producer in test_outages, what is
+# of payments in test_requests_shown and test_webhooks.
+OF_PAYMENTS = {
+    metrics.PAYMENTS,
+    metrics.PAYMENTS_OPEN,
+    metrics.PAYMENTS_OPEN_SECONDS,
+    metrics.UNUSABLE_WEBHOOKS,
+}
+ELSEWHERE = {metrics.NOT_TAKEN, metrics.LOG_SILENT, metrics.PUBLICATIONS, metrics.PRODUCERS_REPLACED} | OF_PAYMENTS
 
 
 @dataclass

@@ -1,6 +1,8 @@
 """Webhooks of payment providers over HTTP, through Kafka to the order: two gateways, one worker."""
 
 import asyncio
+import gzip
+import re
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ import pytest
 import pytest_asyncio
 from aiokafka import ConsumerRecord
 
+from firmhold.audit.running import Scope, audit
 from tests import provider
 from tests.installation import ALICE_KEY, eventually, installation
 from tests.integration.expectations import check_members, fresh, headers_of, silence
@@ -220,6 +223,58 @@ async def test_e45_a_bad_signature(shop: Shop) -> None:
     assert (await shop.commands(), len(await shop.put_aside())) == before
 
 
+async def test_e45_nothing_is_said_of_a_body_that_is_not_signed(shop: Shop) -> None:
+    """Too long, packed, badly packed or broken JSON: 401 as any other. What is packed is not as it was signed, whoever did.
+
+    Seen to fail (413, 400, 200) when the body is read as that of any call.
+    """
+    _, order_id = await shop.order()
+    hook = webhook(order_id)
+    packed = Webhook(hook.path, gzip.compress(hook.body), hook.id)
+    long = Webhook(hook.path, b" " * 300_000, hook.id)
+    coded = {"Content-Encoding": "gzip"}
+    before = await shop.commands(), len(await shop.put_aside())
+    for sent, headers in (
+        (packed, packed.headers() | coded),
+        (packed, hook.headers() | coded),
+        (hook, hook.headers() | coded),
+        (long, long.headers()),
+        (long, hook.headers()),
+        (Webhook(hook.path, b"{", hook.id), hook.headers()),
+        (Webhook(STRIPE_PATH, packed.body), {"Stripe-Signature": "t=1,v1=00"} | coded),
+    ):
+        status, body, response = await provider.send(shop.session, shop.urls[0], sent, headers)
+        assert status == 401
+        check_members(body, 401, "bad_signature")
+        assert response.headers["WWW-Authenticate"]
+    assert (await shop.commands(), len(await shop.put_aside())) == before
+    padded = Webhook(hook.path, hook.body + b" " * 200_000, hook.id)
+    await shop.takes(padded)
+    assert await shop.status(order_id) is OrderStatus.PAID
+
+
+async def test_money_for_what_is_not_there_is_put_aside(shop: Shop) -> None:
+    """A product that was never defined, a payment of another order: 200, a refusal, and the record in the dead letters, once.
+
+    Seen to fail (no dead letter) when only what cannot be decided is put aside.
+    """
+    _, order_id = await shop.order()
+    nowhere = order_id_of(request_id("product", fresh("gone"), SHOP, "never", bytes(32)))
+    first, lost, second = webhook(order_id, payment_id="p-2"), webhook(nowhere), webhook(order_id, payment_id="p-2")
+    other = Webhook(second.path, second.body.replace(order_id[-8:].encode(), b"aaaaaaaa"), second.id)
+    before = len(await shop.put_aside())
+    await shop.takes(first, lost, lost, other, lost)
+    letters = [headers_of(letter) for letter in (await shop.put_aside())[before:]]
+    reasons = {it["firmhold-dlq-detail"].partition(":")[0]: it for it in letters}
+    assert len(letters) == 2
+    assert reasons.keys() == {"not_found", "payment_of_another_order"}
+    assert {it["firmhold-dlq-reason"] for it in letters} == {"refused_payment"}
+    assert reasons["not_found"]["ce_id"] == lost.id
+    assert nowhere in reasons["not_found"]["firmhold-dlq-detail"]
+    checks = await audit(shop.site.settings, Scope())
+    assert [each.sentence() for check in checks for each in check.discrepancies] == []
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("is_stripe", [False, True])
 async def test_e48_a_captured_request(shop: Shop, sign: int, *, is_stripe: bool) -> None:
@@ -270,6 +325,11 @@ async def test_e47_signed_but_of_no_use(shop: Shop) -> None:
         assert headers["firmhold-dlq-reason"] == "unusable_webhook"
         assert headers["firmhold-dlq-provider"] == ("stripe" if hook.path == STRIPE_PATH else "standard-webhooks")
         assert headers["firmhold-dlq-detail"]
+    async with shop.session.get(f"{shop.urls[0]}/metrics") as response:
+        counted = re.findall(
+            r'^firmhold_webhooks_unusable_total{provider="(.*)"} (\S+)', await response.text(), re.MULTILINE
+        )
+    assert {provider: float(count) for provider, count in counted} == {"standard-webhooks": 4, "stripe": 4}
 
 
 async def test_r13_two_payments_of_one_order(shop: Shop) -> None:
@@ -336,7 +396,7 @@ async def test_e46_no_answer_before_kafka_has_it(shop: Shop) -> None:
 async def test_the_demo_provider(shop: Shop) -> None:
     """It pays an order through the real webhook, and says what that answered. It is off unless it is turned on."""
     _, order_id = await shop.order()
-    url = await shop.site.start_gateway(FIRMHOLD_DEMO_PROVIDER="true")
+    url = await shop.site.start_gateway(FIRMHOLD_DEMO_PROVIDER="true", FIRMHOLD_API_KEYS="")
     async with shop.session.post(f"{url}/demo/payments", json={"order_id": order_id}) as response:
         assert (response.status, (await response.json())["webhook_answer"]) == (200, {"message": "ok"})
     await shop.stands(order_id, OrderStatus.PAID)
