@@ -23,7 +23,6 @@ from topics.producer import ResilientProducer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PARKED_SECONDS = 6
-NEEDS = tuple(need.value for need in Need)
 USAGE = 2
 
 
@@ -69,15 +68,18 @@ async def effects(site: Installation) -> dict[str, float]:
     return await told(site, "firmhold_payments_total", "effect")
 
 
-async def needing(till: Till, **more: int) -> dict[str, float]:
-    """Return how many payments need what, as soon as these are so many more than nobody's."""
+async def needs(site: Installation) -> dict[str, float]:
+    """Return how many payments need what."""
+    return await told(site, "firmhold_payments_open", "need")
 
-    async def are() -> dict[str, float]:
-        found = await told(till.site, "firmhold_payments_open", "need")
-        return found if found == dict.fromkeys(NEEDS, 0) | more else {}
 
-    found: dict[str, float] = await eventually(are, seconds=PARKED_SECONDS + 10, what=f"open payments are {more}")
-    return found
+async def needing(site: Installation, before: dict[str, float], **more: int) -> None:
+    """Return as soon as so many more payments than before need this, and no other."""
+
+    async def are() -> bool:
+        return await needs(site) == {need: count + more.get(need, 0) for need, count in before.items()}
+
+    await eventually(are, seconds=PARKED_SECONDS + 10, what=f"open payments are {more} more than {before}")
 
 
 async def test_a_request_a_hold_and_an_order(till: Till) -> None:
@@ -115,9 +117,9 @@ async def test_e41_money_that_waits_for_its_order(till: Till) -> None:
     await till.define(shoe)
     order_id = order_id_of(request_id("product", shoe, SHOP, "never", bytes(32)))
     payment = paid(shoe, order_id)
-    before = await effects(till.site)
+    before, open_before = await effects(till.site), await needs(till.site)
     await till.say(payment)
-    await needing(till, parked=1)
+    await needing(till.site, open_before, parked=1)
     assert 0 < (await told(till.site, "firmhold_payments_open_seconds", "need"))["parked"] < PARKED_SECONDS + 10
     code, text = await show(till.site, order_id)
     assert (code, f"{order_id}: this order has not come" in text) == (0, True), text
@@ -128,12 +130,12 @@ async def test_e41_money_that_waits_for_its_order(till: Till) -> None:
         return (await effects(till.site)).get("orphaned", 0) == before.get("orphaned", 0) + 1
 
     await eventually(is_orphaned, seconds=PARKED_SECONDS + 10, what="the alarm")
-    await needing(till, orphaned=1)
+    await needing(till.site, open_before, orphaned=1)
     assert f"payment {payment.payment_id} of bank: refund_required 500 EUR\n" in (await show(till.site, order_id))[1]
     await till.say(payment)
     assert (await effects(till.site))["parked"] == before["parked"] + 1
     await till.say(msgspec.structs.replace(payment, event_id=f"{payment.event_id}-r", status=PaymentReport.REFUNDED))
-    await needing(till)
+    await needing(till.site, open_before)
 
 
 async def test_e42_e39_money_that_somebody_must_look_at(till: Till) -> None:
@@ -142,17 +144,18 @@ async def test_e42_e39_money_that_somebody_must_look_at(till: Till) -> None:
     Seen to fail (orphaned) when the order is not looked for, and (nothing) with counts of the worker's own.
     """
     shoe, order_id = await till.order()
+    before = await needs(till.site)
+    assert before.keys() == {need.value for need in Need}
     dollars = msgspec.structs.replace(paid(shoe, order_id), currency="USD")
     once, twice = paid(shoe, order_id), paid(shoe, order_id)
     for payment in (dollars, once, twice):
         await till.say(payment)
-    await needing(till, mismatched=1, refund_required=1)
+    await needing(till.site, before, mismatched=1, refund_required=1)
     for payment in (dollars, twice):
         back = {"event_id": f"{payment.event_id}-r", "status": PaymentReport.REFUNDED}
         await till.say(msgspec.structs.replace(payment, **back))
-    await needing(till)
-    oldest = await told(till.site, "firmhold_payments_open_seconds", "need")
-    assert oldest == dict.fromkeys(NEEDS, 0)
+    await needing(till.site, before)
+    assert (await told(till.site, "firmhold_payments_open_seconds", "need"))["mismatched"] == 0
 
 
 async def test_the_count_reads_open_payments_alone(till: Till) -> None:

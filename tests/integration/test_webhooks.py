@@ -258,7 +258,7 @@ async def test_money_for_what_is_not_there_is_put_aside(shop: Shop) -> None:
 
     Seen to fail (no dead letter) when only what cannot be decided is put aside.
     """
-    _, order_id = await shop.order()
+    shoe, order_id = await shop.order()
     nowhere = order_id_of(request_id("product", fresh("gone"), SHOP, "never", bytes(32)))
     first, lost, second = webhook(order_id, payment_id="p-2"), webhook(nowhere), webhook(order_id, payment_id="p-2")
     other = Webhook(second.path, second.body.replace(order_id[-8:].encode(), b"aaaaaaaa"), second.id)
@@ -271,7 +271,7 @@ async def test_money_for_what_is_not_there_is_put_aside(shop: Shop) -> None:
     assert {it["firmhold-dlq-reason"] for it in letters} == {"refused_payment"}
     assert reasons["not_found"]["ce_id"] == lost.id
     assert nowhere in reasons["not_found"]["firmhold-dlq-detail"]
-    checks = await audit(shop.site.settings, Scope())
+    checks = await audit(shop.site.settings, Scope(resource_id=shoe))
     assert [each.sentence() for check in checks for each in check.discrepancies] == []
 
 
