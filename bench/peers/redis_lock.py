@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 from aiohttp import web
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 
 from bench.peers.postgres_tables import DEFINE, open_pool
 from bench.peers.row_lock import take
@@ -50,7 +50,10 @@ async def define(request: web.Request) -> web.Response:
 
 async def _servers(app: web.Application) -> AsyncIterator[None]:
     app[POOL] = await open_pool(OPTIONS.postgres, OPTIONS.connections)
-    app[REDIS] = Redis.from_url(OPTIONS.redis)
+    # More clients than connections wait for one; the plain pool would refuse them.
+    app[REDIS] = Redis.from_pool(
+        BlockingConnectionPool.from_url(OPTIONS.redis, max_connections=64, timeout=None)
+    )
     app[RELEASE_SCRIPT] = app[REDIS].register_script(RELEASE)
     app[QUEUES] = defaultdict(asyncio.Lock)
     yield
