@@ -1,7 +1,7 @@
--- Read a page of payments, each with its order, if that has come, and whether a provider's event of it is stored, of this order.
+-- Read a page of payments, all of their columns, each with its order, if that has come, and whether a provider's event of it
+-- is stored, of this order.
 -- $1, $2 behind this provider and payment id, $3 only those of this resource id, or of its orders, or null, $4 rows at most.
-select m.kind, m.resource_id, m.provider, m.payment_id, m.order_id, m.status, m.amount, m.currency, m.refunded_amount,
-       m.returns_units, m.parked_until, m.arrived_at, clock_timestamp() as now,
+select m.*, clock_timestamp() as now,
        coalesce((o.kind, o.resource_id) = (m.kind, m.resource_id), true) as is_of_its_resource, o.currency as order_currency,
        exists (
            select
