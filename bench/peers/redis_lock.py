@@ -51,9 +51,7 @@ async def define(request: web.Request) -> web.Response:
 async def _servers(app: web.Application) -> AsyncIterator[None]:
     app[POOL] = await open_pool(OPTIONS.postgres, OPTIONS.connections)
     # More clients than connections wait for one; the plain pool would refuse them.
-    app[REDIS] = Redis.from_pool(
-        BlockingConnectionPool.from_url(OPTIONS.redis, max_connections=64, timeout=None)
-    )
+    app[REDIS] = Redis.from_pool(BlockingConnectionPool.from_url(OPTIONS.redis, max_connections=64, timeout=None))
     app[RELEASE_SCRIPT] = app[REDIS].register_script(RELEASE)
     app[QUEUES] = defaultdict(asyncio.Lock)
     yield
