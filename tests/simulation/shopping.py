@@ -15,7 +15,7 @@ from topics.orders import PaymentReport
 from topics.producer import Record
 from topics.signatures import Signed, sign
 
-PRODUCTS = {"cap": 3, "mug": 8, "tee": 25}
+PRODUCTS = {"cap": 6, "mug": 25, "tee": 90}
 NEVER_DEFINED = "gone"
 PRICE = 500
 _SOURCES = ("gateway/alice", "gateway/bob", "upstream/tests")
