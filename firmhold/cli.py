@@ -1,6 +1,7 @@
 """The command `firmhold`: one door to every process and tool."""
 
 import asyncio
+import gc
 import logging
 import os
 import sys
@@ -36,6 +37,7 @@ app.command()(local.reset)
 
 _console = Console(soft_wrap=True)
 _EXIT_SOFTWARE = 70
+_YOUNG_OBJECTS_MAX = 20_000
 
 
 def main() -> None:
@@ -72,6 +74,8 @@ def _settings_of_tool() -> Settings:
 def _run_process(coroutine: Coroutine[None, None, None]) -> None:
     """Run a long-lived process on uvloop, and leave at once when it is done: no library's thread may hold us up."""
     code = 0
+    # Under load thousands of short-lived objects are alive at once: the default would look through them every 700.
+    gc.set_threshold(_YOUNG_OBJECTS_MAX)
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # Faust's consumer has a loop of its own, on a thread
     try:
         uvloop.run(coroutine)

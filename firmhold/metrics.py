@@ -88,7 +88,7 @@ LOG_SILENT = Metric(
     "1 while Kafka acknowledges nothing and commands are refused. Wake somebody.",
 )
 LAG = Metric(
-    "firmhold_lag_commands",
+    "firmhold_lag_records",
     Type.GAUGE,
     (GATEWAY,),
     "Records of commands in the log whose offset no worker has committed (one may carry several commands of a resource), told "

@@ -13,6 +13,7 @@ from topics.commands import AMOUNT_MAX, MAX_SECONDS, MAX_UNITS, DefineResource, 
 from topics.identifiers import is_resource_id
 from topics.resources import ClaimAt
 
+_QUOTES_OF_ONE_MEMBER = 2
 _TEXT = r"^[^\x00-\x1f\x7f]*$"
 
 
@@ -168,7 +169,8 @@ async def read_body(request: web.Request, model: type[B]) -> B:
         body = model.model_validate_json(text)
     except ValidationError as fault:
         raise _problem(fault) from fault
-    json.loads(text, object_pairs_hook=_members)  # Pydantic takes the last of two members of one name
+    if text.count(b'"') > _QUOTES_OF_ONE_MEMBER:
+        json.loads(text, object_pairs_hook=_members)  # Pydantic takes the last of two members of one name
     return body
 
 

@@ -38,7 +38,7 @@ class Gathering(Generic[K, V]):
         self._begin_soon()
         for future in futures.values():
             if not future.done():
-                await asyncio.wait((future,))  # others wait for it too: our being cancelled is not its end
+                await asyncio.shield(future)  # others wait for it too: our being cancelled is not its end
         return {key: future.result() for key, future in futures.items()}
 
     async def close(self) -> None:

@@ -10,6 +10,7 @@ from gateway.problems import KEY_MALFORMED, KEY_MISSING, ProblemError
 
 KEY_CHARACTERS_MAX = 255
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]+\Z")
+_QUOTED = re.compile(r'"[A-Za-z0-9._~-]+"\Z')
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 
 
@@ -35,6 +36,8 @@ def key_of(lines: Sequence[str], *, required: bool, uuid_only: bool) -> str:
 def _parse(text: str) -> str:
     if _UNRESERVED.match(text):
         return text
+    if _QUOTED.match(text):  # nearly all: the parser would take 20 µs to say the same
+        return text[1:-1]
     try:
         item = http_sf.parse(text.encode("utf-8", "surrogateescape"), tltype="item")
     except (http_sf.StructuredFieldError, ValueError) as fault:

@@ -1,7 +1,8 @@
 """Read from Postgres with a bound: what does not come in time is a problem 503, never a hang and never a 500."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import asyncpg
@@ -22,16 +23,30 @@ async def within(seconds: float, reading: Coroutine[Any, Any, T], what: str, **m
     task = asyncio.ensure_future(reading)
     try:
         await asyncio.wait((task,), timeout=seconds)
+        with _told(what, **more):
+            if not task.done():
+                raise TimeoutError
+            return task.result()
+    finally:
         if not task.done():
-            raise ProblemError(UNAVAILABLE, f"{what} cannot be read just now; ask again", **more)
-        return task.result()
+            _abandon(task)
+
+
+async def within_shared(seconds: float, reading: Coroutine[Any, Any, T], what: str) -> T:
+    """Do as `within` for a reading that can be left at once, as others do it for us: no task is needed to leave it alone."""
+    with _told(what):
+        async with asyncio.timeout(seconds):
+            return await reading
+
+
+@contextmanager
+def _told(what: str, **more: str) -> Iterator[None]:
+    try:
+        yield
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as fault:
         if not is_transient(fault):
             raise
         raise ProblemError(UNAVAILABLE, f"{what} cannot be read just now; ask again", **more) from fault
-    finally:
-        if not task.done():
-            _abandon(task)
 
 
 def _abandon(task: asyncio.Future[Any]) -> None:

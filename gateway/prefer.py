@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 _PREFERENCE = re.compile(
     r"""\s*(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+)
@@ -10,6 +11,7 @@ _PREFERENCE = re.compile(
         (?:\s*;[^,"]*(?:"(?:[^"\\]|\\.)*"[^,"]*)*)?\s*(?:,|$)""",
     re.VERBOSE,
 )
+_TEXTS_MAX = 256
 _RESPOND_ASYNC = "respond-async"
 _DIGITS = re.compile(r"[0-9]{1,9}\Z")
 
@@ -28,8 +30,13 @@ class Wait:
 
 def wait_of(lines: Sequence[str], *, default_seconds: float, max_seconds: float) -> Wait:
     """Read the Prefer lines of a request. The first instance of a preference counts; what is not understood is ignored."""
+    return _wait_of(",".join(lines), default_seconds, max_seconds)
+
+
+@lru_cache(_TEXTS_MAX)  # a client sends the same again and again
+def _wait_of(text: str, default_seconds: float, max_seconds: float) -> Wait:
     preferences: dict[str, str] = {}
-    for name, value in _preferences(",".join(lines)):
+    for name, value in _preferences(text):
         preferences.setdefault(name, value)
     applied = []
     seconds = default_seconds

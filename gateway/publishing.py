@@ -98,6 +98,10 @@ class Publisher:
         """Take in that the record at this offset is decided: events tell it sooner than committed offsets."""
         self._backlog.decide(place, offset)
 
+    def told(self, place: Place) -> int:
+        """Return up to which offset events told that the records of a partition are decided."""
+        return self._backlog.decided(place)
+
     def backlog_seconds(self) -> float:
         """Return how old the oldest backlog of all partitions is."""
         return self._backlog.oldest_seconds(time.monotonic())

@@ -115,6 +115,10 @@ class Backlog(Generic[P]):
             self._decided[place] = offset + 1
             self._forget_decided(place, offset + 1)
 
+    def decided(self, place: P) -> int:
+        """Return the offset below which all is decided, as far as `decide` was told."""
+        return self._decided.get(place, 0)
+
     def read(self, offsets: Mapping[P, tuple[int, int]], now: float) -> None:
         """Take in end and committed offset of each partition, as of a time not after `now`."""
         self._read_at = now

@@ -17,7 +17,7 @@ from gateway.callers import Caller
 from gateway.patience import within
 from gateway.prefer import Wait
 from gateway.problems import CONTENT_TYPE, NOT_TAKEN, OUTCOME_UNKNOWN, ProblemError, json_response
-from gateway.publishing import NotTakenError, Publisher, UnacknowledgedError
+from gateway.publishing import NotTakenError, Place, Publisher, UnacknowledgedError
 from gateway.shedding import Cause
 from gateway.waiters import Answer, Waiter, Waiters
 from schema.reads import Outcome, Reads
@@ -99,7 +99,7 @@ class Submitter:
                 return self._accepted(asked, submission, submission.wait)
             if waiter is None:
                 return self._accepted(asked, submission, submission.wait.not_waited())
-            answer = await self.outcome(asked, source, waiter, deadline)
+            answer = await self.outcome(asked, source, waiter, deadline, self._place(submission))
         if answer is None:
             return self._accepted(asked, submission, submission.wait)
         self.outcome_seconds[(kind,)].observe(asyncio.get_running_loop().time() - began)
@@ -108,16 +108,22 @@ class Submitter:
             rendered = replace(rendered, body=submission.style(rendered.body))
         return _response(rendered, submission.wait, replayed=_is_replay(answer, acknowledgement))
 
-    async def outcome(self, asked: str, source: str, waiter: Waiter, deadline: float) -> Answer | None:
-        """Wait for the answer of a request until the deadline (of the loop's clock).
+    async def outcome(self, asked: str, source: str, waiter: Waiter, deadline: float, place: Place) -> Answer | None:
+        """Wait for the answer of a request, whose command lies in `place`, until the deadline (of the loop's clock).
 
-        Postgres is asked when no answer came soon: a repeat may be decided already though no worker is there to tell it
-        again. Also when events may have been missed, and once more at the end.
+        Postgres is asked when no answer came soon and the place is silent: a repeat may be decided already though no worker
+        is there to tell it again. Also when events may have been missed, and once more at the end.
         """
         clock = asyncio.get_running_loop().time
         until = min(deadline, clock() + _FIRST_LOOK_SECONDS)
+        told = self.publisher.told(place)
         while True:
             await waiter.wait(max(0.0, until - clock()))
+            before, told = told, self.publisher.told(place)
+            if told > before and until < deadline and not waiter.has_news():
+                # A worker is at it, and will come to ours: under load a look of each waiter would only slow it down.
+                until = min(deadline, clock() + _FIRST_LOOK_SECONDS)
+                continue
             is_over = not waiter.gap.is_set() and until == deadline
             waiter.gap.clear()
             answer = await self._answer_or_look(asked, source, waiter)
@@ -154,8 +160,7 @@ class Submitter:
 
     async def _publish(self, submission: Submission, asked: str) -> Acknowledgement:
         command = submission.command
-        event = self._event(submission, asked)
-        place = (event.topic, partition_of(event.key, self._catalogue.partitions))
+        event, place = self._event(submission, asked), self._place(submission)
         try:
             return await self.publisher.publish(event, place, takes_units=isinstance(command, commands.Hold))
         except UnacknowledgedError as fault:
@@ -163,6 +168,10 @@ class Submitter:
             raise ProblemError(OUTCOME_UNKNOWN, detail, request_id=asked) from fault
         except NotTakenError as fault:
             raise _not_taken(fault, asked) from fault
+
+    def _place(self, submission: Submission) -> Place:
+        key = submission.command.resource_id.encode()
+        return self._catalogue.commands(submission.kind), partition_of(key, self._catalogue.partitions)
 
     def _event(self, submission: Submission, asked: str) -> CommandEvent:
         command = submission.command

@@ -35,9 +35,13 @@ class Waiter:
         self.gap.set()
         self._wake()
 
+    def has_news(self) -> bool:
+        """Tell whether there is an answer or a gap."""
+        return self.answer.done() or self.gap.is_set()
+
     async def wait(self, seconds: float) -> None:
         """Return when there is an answer or a gap, or after so many seconds. One at a time may wait so."""
-        if self.answer.done() or self.gap.is_set():
+        if self.has_news():
             return
         loop = asyncio.get_running_loop()
         self._news = loop.create_future()

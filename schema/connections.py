@@ -19,6 +19,28 @@ class Timeouts:
     command_seconds: float = 10.0
 
 
+class _Session(asyncpg.Connection):
+    """Spares the reset after a transaction that was committed: nothing of ours outlives one, and a batch waits for it.
+
+    After anything else it is needed. asyncpg prepares a statement with Flush instead of Sync: a read that is cancelled
+    between preparing and executing leaves an implicit transaction open, in which the next BEGIN may be refused.
+    """
+
+    _was_committed = False
+
+    async def execute(self, query: str, *args: object, timeout: float | None = None) -> str:  # noqa: ASYNC109 - asyncpg's
+        """Run a command; asyncpg's transactions end with one."""
+        self._was_committed = False
+        status = await super().execute(query, *args, timeout=timeout)
+        self._was_committed = query == "COMMIT;"
+        return status
+
+    def get_reset_query(self) -> str:
+        """Return what is run when the connection goes back to its pool."""
+        was_committed, self._was_committed = self._was_committed, False
+        return "" if was_committed else super().get_reset_query()
+
+
 def lazy_pool(url: str, *, connections_max: int, timeouts: Timeouts, role: str) -> asyncpg.Pool:
     """Return a pool that connects when first used, so that a process starts while Postgres is away.
 
@@ -29,6 +51,7 @@ def lazy_pool(url: str, *, connections_max: int, timeouts: Timeouts, role: str) 
         min_size=0,
         max_size=connections_max,
         timeout=timeouts.connect_seconds,
+        connection_class=_Session,
         command_timeout=timeouts.command_seconds,
         server_settings={
             "application_name": f"{APPLICATION_NAME} {role}",

@@ -6,6 +6,7 @@ Postgres runs the parts on one snapshot, so none may need to see what another on
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 _PARAMETER = re.compile(r"\$(\d+)")
@@ -28,17 +29,24 @@ def in_one_statement(parts: Sequence[Part]) -> tuple[str, list[Any]]:
 
     The parts run in their order: counting asks for them one after the other, and Postgres runs the uncounted ones last.
     """
-    arguments: list[Any] = []
+    shapes = tuple((part.name, part.query, len(part.arguments), part.rows_wanted is not None) for part in parts)
+    return _statement(shapes), [argument for part in parts for argument in part.arguments]
+
+
+@cache
+def _statement(shapes: tuple[tuple[str, str, int, bool], ...]) -> str:
+    """Return the statement of parts, each by its name, query, number of parameters, and whether its rows are counted."""
     texts: list[str] = []
-    for part in parts:
-        texts.append(f"{part.name}_written as (\n{_shifted(part.query, len(arguments))}\n)")
-        arguments += part.arguments
+    shift = 0
+    for name, query, parameters, _ in shapes:
+        texts.append(f"{name}_written as (\n{_shifted(query, shift)}\n)")
+        shift += parameters
     counts = [
-        f"(select count(*) from {part.name}_written) as {part.name}"  # noqa: S608 - names are ours
-        for part in parts
-        if part.rows_wanted is not None
+        f"(select count(*) from {name}_written) as {name}"  # noqa: S608 - names are ours
+        for name, _, _, is_counted in shapes
+        if is_counted
     ]
-    return f"with {', '.join(texts)}\nselect {', '.join(counts)}", arguments
+    return f"with {', '.join(texts)}\nselect {', '.join(counts)}"
 
 
 def _shifted(query: str, count: int) -> str:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache, partial
+from functools import partial
 
 import asyncpg
 import faust
@@ -49,7 +49,6 @@ from workers.sweeping import Sweep, Sweeper
 
 _log = structlog.get_logger(__name__)
 _FAUST_STOP_SECONDS = 2.5
-_HOMES_MAX = 50_000
 
 
 class TopicsDisagreeError(Exception):
@@ -169,12 +168,9 @@ def _pipeline(
 def _sweeper(settings: Settings, app: faust.App, servers: _Servers, progress: Progress) -> Sweeper:
     catalogue = settings.catalogue()
 
-    @lru_cache(maxsize=_HOMES_MAX)  # what is due of others may be much, and is looked through again and again
-    def home(key: ResourceKey) -> TP:
-        return TP(catalogue.commands(key.kind), partition_of(key.resource_id.encode(), catalogue.partitions))
-
     def is_ours(key: ResourceKey) -> bool:
-        return home(key) in app.consumer.assignment()
+        home = TP(catalogue.commands(key.kind), partition_of(key.resource_id.encode(), catalogue.partitions))
+        return home in app.consumer.assignment()
 
     return Sweeper(
         due_resources=servers.store.due_resources,

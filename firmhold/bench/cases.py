@@ -48,3 +48,5 @@ class Bench:
     postgres: str
     topic_prefix: str
     partitions: int
+    webhook_secret: bytes
+    paid_orders: Callable[[Sequence[str]], Awaitable[int]]

@@ -21,7 +21,8 @@ class UnexpectedAnswerError(Exception):
     """Something else than what is counted was answered: the figures would tell of another thing."""
 
 
-def _expect(answer: Answer, status: int) -> None:
+def expect(answer: Answer, status: int) -> None:
+    """Raise UnexpectedAnswerError if something else was answered."""
     if answer.status != status:
         expected = HTTPStatus(status).phrase
         raise UnexpectedAnswerError(f"{status} {expected} was expected, {answer.status} came: {answer.body[:500]!r}")
@@ -40,7 +41,7 @@ async def closed_loop(
         while started < end:
             answer = await connection.ask(request())
             answered = time.perf_counter()
-            _expect(answer, status)
+            expect(answer, status)
             if answered <= end:
                 samples.add(answered - started, answer.body)
             started = answered
@@ -69,7 +70,7 @@ async def open_loop(
                 await asyncio.sleep(pause)
             answer = await connection.ask(request())
             samples.add(time.perf_counter() - meant, answer.body)
-            _expect(answer, status)
+            expect(answer, status)
 
     async with asyncio.timeout(seconds + DRAIN_SECONDS_MAX), asyncio.TaskGroup() as clients:
         for connection in connections:

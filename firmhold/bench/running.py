@@ -16,6 +16,7 @@ from firmhold.bench.results import Results, Row
 from firmhold.bench.scenarios import SCENARIOS
 from firmhold.bench.stack import running_stack
 from firmhold.settings import Settings
+from gateway.webhook_secrets import webhook_secrets
 
 WARM_UP_SECONDS = 1.0
 CHOICE_SECONDS = 1.5
@@ -33,9 +34,13 @@ class Plan:
     commands: int
 
 
-async def run(settings: Settings, plan: Plan, progress: Progress) -> Results:
-    """Measure; raises what is wrong with the stack, a peer, or an answer."""
-    results = Results(machine=this_machine(CHECKOUT), memory=None, rows=[])
+def nothing_yet() -> Results:
+    """Return the results of a run that begins."""
+    return Results(machine=this_machine(CHECKOUT), memory=None, rows=[])
+
+
+async def run(settings: Settings, plan: Plan, progress: Progress, results: Results) -> None:
+    """Measure, and add to the results; raises what is wrong with the stack, a peer, or an answer."""
     worker = worker_process(settings.kafka, settings.postgres.get_secret_value())
     async with _bench(settings, plan) as bench:
         for name in plan.scenarios:
@@ -47,7 +52,6 @@ async def run(settings: Settings, plan: Plan, progress: Progress) -> Results:
                     results.rows += await _measure(group, plan, progress)
             if samples:
                 results.memory = _larger(results.memory, memory_of(samples))
-    return results
 
 
 def _larger(one: Memory | None, other: Memory) -> Memory:
@@ -57,9 +61,9 @@ def _larger(one: Memory | None, other: Memory) -> Memory:
 @asynccontextmanager
 async def _bench(settings: Settings, plan: Plan) -> AsyncIterator[Bench]:
     async with AsyncExitStack() as opened:
-        firmhold = await opened.enter_async_context(running_stack(settings))
+        stack = await opened.enter_async_context(running_stack(settings))
         bench = Bench(
-            firmhold=firmhold,
+            firmhold=stack.contender,
             peers=[],
             sized_peers=[],
             constant=None,
@@ -69,6 +73,8 @@ async def _bench(settings: Settings, plan: Plan) -> AsyncIterator[Bench]:
             postgres=settings.postgres.get_secret_value(),
             topic_prefix=settings.topic_prefix,
             partitions=settings.partitions,
+            webhook_secret=webhook_secrets(settings).standard[0],
+            paid_orders=stack.paid_orders,
         )
         if plan.peers:
             peers = await opened.enter_async_context(started_peers(settings))

@@ -174,11 +174,11 @@ async def down(story: Story) -> None:
     slots = [fresh() for _ in range(3)]  # those of one slot would share a record
     for slot in slots:
         await story.alice.define(slot, 5)
-    await story.until(metrics.GATEWAY, "firmhold_lag_commands slot", 0, 0)
+    await story.until(metrics.GATEWAY, "firmhold_lag_records slot", 0, 0)
     await story.workers()[-1].stop()
     waiting = [asyncio.create_task(story.alice.hold(slot, wait=200)) for slot in slots]
     await story.until(metrics.GATEWAY, "firmhold_waiters", 3)
-    await story.until(metrics.GATEWAY, "firmhold_lag_commands slot", 3, 3)
+    await story.until(metrics.GATEWAY, "firmhold_lag_records slot", 3, 3)
     first = await story.until(metrics.GATEWAY, "firmhold_backlog_age_seconds", 0.1)
     assert await story.until(metrics.GATEWAY, "firmhold_backlog_age_seconds", first + 0.5) < 200
     assert 0 < (await story.gateway())["firmhold_lag_read_seconds"] < 20
@@ -196,7 +196,7 @@ async def down(story: Story) -> None:
         await story.running.start_worker(FIRMHOLD_REDIS=f"redis://{silent.address}/0")
         assert {reply.status for reply in await asyncio.gather(*waiting)} == {201}
         await story.until(metrics.WORKER, "firmhold_invalidations_skipped_total")
-    await story.until(metrics.GATEWAY, "firmhold_lag_commands slot", 0, 0)
+    await story.until(metrics.GATEWAY, "firmhold_lag_records slot", 0, 0)
     await story.until(metrics.GATEWAY, "firmhold_backlog_age_seconds", 0, 0)
 
 
