@@ -1,101 +1,31 @@
 """Webhooks of payment providers over HTTP, through Kafka to the order: two gateways, one worker."""
 
 import asyncio
-import gzip
 import re
-import uuid
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 import pytest
 import pytest_asyncio
-from aiokafka import ConsumerRecord
 
-from firmhold.audit.running import Scope, audit
 from tests import provider
-from tests.installation import ALICE_KEY, eventually, installation
-from tests.integration.expectations import check_members, fresh, headers_of, silence
+from tests.installation import ALICE_KEY, eventually
+from tests.integration.expectations import check_members, headers_of, silence
+from tests.integration.webhook_shop import Shop, open_shop
 from tests.provider import OLD_SECRET, STRIPE_PATH, STRIPE_SECRET, Webhook, intent, stripe_event, webhook
 from tests.servers import Urls
-from tests.till import SHOP, Till
 from topics import events
-from topics.commands import Command, DefineResource, Hold, PlaceOrder, fingerprint
-from topics.identifiers import hold_id_of, order_id_of, refund_id, request_id
+from topics.identifiers import refund_id
 from topics.orders import OrderStatus
-from topics.producer import ResilientProducer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@dataclass
-class Shop(Till):
-    """A till whose payments come in by webhooks."""
-
-    session: aiohttp.ClientSession
-    urls: Sequence[str]
-
-    async def hears(
-        self, hook: Webhook, headers: dict[str, str] | None = None, gateway: int = 0
-    ) -> tuple[int, dict[str, Any]]:
-        """Send a webhook to one of the gateways; return status and body of the answer."""
-        status, body, _ = await provider.send(self.session, self.urls[gateway], hook, headers)
-        return status, body
-
-    async def order(self, *, stock: int = 1, payment_seconds: int = 900, price: int = 500) -> tuple[str, str]:
-        """Define a product, hold one of it and place an order, all at once; return the ids of product and order."""
-        shoe, ids = fresh("shoe"), [uuid.uuid4().hex for _ in range(3)]
-        hold = Hold(resource_id=shoe)
-        hold_id = hold_id_of(request_id("product", shoe, SHOP, ids[1], fingerprint("product", hold)))
-        place = PlaceOrder(resource_id=shoe, hold_id=hold_id)
-        sale = DefineResource(
-            resource_id=shoe, capacity=stock, price=price, currency="EUR", payment_seconds=payment_seconds
-        )
-        given: list[Command] = [sale, hold, place]
-        for command, command_id in zip(given, ids, strict=True):
-            await self.send(command, command_id)
-        await eventually(self.all_is_decided)
-        return shoe, order_id_of(request_id("product", shoe, SHOP, ids[2], fingerprint("product", place)))
-
-    async def takes(self, *hooks: Webhook) -> None:
-        """Send webhooks one behind the other; each is taken. Return when all is decided."""
-        for hook in hooks:
-            assert await self.hears(hook) == (200, {"message": "ok"})
-        await eventually(self.all_is_decided, what="the webhooks are decided")
-
-    async def commands(self) -> int:
-        """Count what lies on the command topic."""
-        return sum(await self.site.end_offsets(self.site.settings.catalogue().commands("product")))
-
-    async def put_aside(self) -> list[ConsumerRecord]:
-        """Return the dead letters."""
-        return await self.site.records(self.site.settings.catalogue().dead_letters("product"))
-
-    async def money(self, order_id: str) -> list[tuple[str, str, str]]:
-        """Return what is recorded of an order, in its order: provider, what was said, and what it came to."""
-        async with self.site.database() as database:
-            rows = await database.fetch(
-                """
-                select e.provider, e.report, e.effect from payment_events e left join requests r using (request_id)
-                where e.order_id = $1 order by r.record_offset
-                """,
-                order_id,
-            )
-        return [(row["provider"], row["report"], row["effect"]) for row in rows]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shop(servers: Urls, module_postgres_url: str, logs: Path) -> AsyncIterator[Shop]:
     """Give a shop with two gateways and a worker."""
-    async with installation(servers, module_postgres_url, logs, **provider.ENVIRONMENT) as site:
-        await site.start_worker()
-        urls = [await site.start_gateway(), await site.start_gateway(FIRMHOLD_RATE_LIMITS='"burst";q=1;w=60')]
-        producer = ResilientProducer(site.urls.kafka, client_id="tests")
-        async with aiohttp.ClientSession() as session:
-            yield Shop(site, producer, session, urls)
-        await producer.stop()
+    async with open_shop(servers, module_postgres_url, logs) as one:
+        yield one
 
 
 async def test_paid_by_webhook(shop: Shop) -> None:
@@ -221,58 +151,6 @@ async def test_e45_a_bad_signature(shop: Shop) -> None:
         check_members(body, 401, "bad_signature")
         assert response.headers["WWW-Authenticate"]
     assert (await shop.commands(), len(await shop.put_aside())) == before
-
-
-async def test_e45_nothing_is_said_of_a_body_that_is_not_signed(shop: Shop) -> None:
-    """Too long, packed, badly packed or broken JSON: 401 as any other. What is packed is not as it was signed, whoever did.
-
-    Seen to fail (413, 400, 200) when the body is read as that of any call.
-    """
-    _, order_id = await shop.order()
-    hook = webhook(order_id)
-    packed = Webhook(hook.path, gzip.compress(hook.body), hook.id)
-    long = Webhook(hook.path, b" " * 300_000, hook.id)
-    coded = {"Content-Encoding": "gzip"}
-    before = await shop.commands(), len(await shop.put_aside())
-    for sent, headers in (
-        (packed, packed.headers() | coded),
-        (packed, hook.headers() | coded),
-        (hook, hook.headers() | coded),
-        (long, long.headers()),
-        (long, hook.headers()),
-        (Webhook(hook.path, b"{", hook.id), hook.headers()),
-        (Webhook(STRIPE_PATH, packed.body), {"Stripe-Signature": "t=1,v1=00"} | coded),
-    ):
-        status, body, response = await provider.send(shop.session, shop.urls[0], sent, headers)
-        assert status == 401
-        check_members(body, 401, "bad_signature")
-        assert response.headers["WWW-Authenticate"]
-    assert (await shop.commands(), len(await shop.put_aside())) == before
-    padded = Webhook(hook.path, hook.body + b" " * 200_000, hook.id)
-    await shop.takes(padded)
-    assert await shop.status(order_id) is OrderStatus.PAID
-
-
-async def test_money_for_what_is_not_there_is_put_aside(shop: Shop) -> None:
-    """A product that was never defined, a payment of another order: 200, a refusal, and the record in the dead letters, once.
-
-    Seen to fail (no dead letter) when only what cannot be decided is put aside.
-    """
-    shoe, order_id = await shop.order()
-    nowhere = order_id_of(request_id("product", fresh("gone"), SHOP, "never", bytes(32)))
-    first, lost, second = webhook(order_id, payment_id="p-2"), webhook(nowhere), webhook(order_id, payment_id="p-2")
-    other = Webhook(second.path, second.body.replace(order_id[-8:].encode(), b"aaaaaaaa"), second.id)
-    before = len(await shop.put_aside())
-    await shop.takes(first, lost, lost, other, lost)
-    letters = [headers_of(letter) for letter in (await shop.put_aside())[before:]]
-    reasons = {it["firmhold-dlq-detail"].partition(":")[0]: it for it in letters}
-    assert len(letters) == 2
-    assert reasons.keys() == {"not_found", "payment_of_another_order"}
-    assert {it["firmhold-dlq-reason"] for it in letters} == {"refused_payment"}
-    assert reasons["not_found"]["ce_id"] == lost.id
-    assert nowhere in reasons["not_found"]["firmhold-dlq-detail"]
-    checks = await audit(shop.site.settings, Scope(resource_id=shoe))
-    assert [each.sentence() for check in checks for each in check.discrepancies] == []
 
 
 @pytest.mark.parametrize("sign", [1, -1])
