@@ -25,6 +25,7 @@ WANTED = (
     "audited: payments refused and put aside",
     "sent: a payment before its order",
     "sent: a payment of another order",
+    "sent: a word under another claim",
     "killed between two steps",
     "stopped in order",
     "resumed as a zombie",

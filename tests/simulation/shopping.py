@@ -60,6 +60,7 @@ class Shopping:
             (self._hold, 26), (self._order, 20), (self._pay, 24), (self._pay_ahead, 8), (self._again, 14),
             (self._refund, 8), (self._call_off, 5), (self._of_hold, 7), (self._with_a_used_key, 2), (self._define, 2),
             (self._expire, 2), (self._pay_for_nothing, 2), (self._pay_for_another, 3), (self._of_a_stranger, 2),
+            (self._say_again, 3),
         )  # fmt: skip
         return self._random.choices([way for way, _ in ways], [weight for _, weight in ways])[0]()
 
@@ -157,6 +158,14 @@ class Shopping:
         names = {"event_id": f"e{self._next()}"} if self._random.random() < 0.6 else {"payment_id": f"p{self._next()}"}
         place = {"order_id": order_id_of(order.request_id), "resource_id": order.command.resource_id}
         return [self._told(msgspec.structs.replace(said, **names, **place))]
+
+    def _say_again(self) -> list[Record]:
+        """Return a word that was said before, under another claim."""
+        if not self._said:
+            return self._pay()
+        said = self._random.choice(self._said)
+        self._count("a word under another claim")
+        return [self._record(self._keep(said, f"gateway/webhook/{said.provider}"))]
 
     def _told(self, payment: RecordPayment) -> Record:
         self._said.append(payment)
