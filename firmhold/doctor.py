@@ -12,8 +12,7 @@ from aiokafka.errors import KafkaError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from firmhold.setting_lists import SettingError
-from firmhold.settings import Settings
+from firmhold.settings import SettingError, Settings
 from firmhold.topic_differences import folded
 from gateway.callers import Callers
 from gateway.webhook_secrets import read_secrets

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from firmhold.redaction import without_credentials
-from firmhold.setting_lists import SettingError
+from firmhold.settings import SettingError
 
 EXIT_FAILURE = 1
 EXIT_CONFIG = 78  # EX_CONFIG of sysexits.h

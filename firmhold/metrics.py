@@ -126,6 +126,14 @@ UNUSABLE_WEBHOOKS = Metric(
     "payments are paid money that is recorded nowhere; send this gateway only the types of event that it uses.",
     ("provider",),
 )
+MIRROR_READS = Metric(
+    "firmhold_mirror_reads",
+    Type.COUNTER,
+    (GATEWAY,),
+    "Whether a seat is held, by where the answer came from: mirror, or postgres as the mirror was not whole or not there. "
+    "Many postgres: Redis is away, or the workers are, see firmhold_mirror_age_seconds.",
+    ("source",),
+)
 
 OUTCOMES = Metric(
     "firmhold_commands",
@@ -241,6 +249,33 @@ SKIPPED_INVALIDATIONS = Metric(
     Type.COUNTER,
     (WORKER,),
     "Batches whose invalidation Redis did not take: reads are old until their TTL ends.",
+)
+SKIPPED_MIRROR_WRITES = Metric(
+    "firmhold_mirror_writes_skipped",
+    Type.COUNTER,
+    (WORKER,),
+    "Batches whose held seats Redis did not take: they are written as soon as it answers, see firmhold_mirror_rebuilt_total.",
+)
+MIRROR_REBUILT = Metric(
+    "firmhold_mirror_rebuilt",
+    Type.COUNTER,
+    (WORKER,),
+    "Screenings whose held seats were written to Redis anew, from Postgres. All of them when a worker starts, and every "
+    "FIRMHOLD_MIRROR_ANEW_SECONDS; many more: Redis loses keys, or workers die.",
+)
+MIRROR_REBUILD_SECONDS = Metric(
+    "firmhold_mirror_rebuild_seconds",
+    Type.HISTOGRAM,
+    (WORKER,),
+    "Rebuilding the mirror of up to four screenings. Slow: Postgres, or a Redis that is busy. Nobody waits for it.",
+    bounds=STAGE_SECONDS,
+)
+MIRROR_AGE = Metric(
+    "firmhold_mirror_age_seconds",
+    Type.GAUGE,
+    (WORKER,),
+    "For how long this worker has not finished a look at all markers of the mirror. Above FIRMHOLD_MIRROR_MARKER_SECONDS on "
+    "every worker: markers end, and gateways ask Postgres who holds a seat. Not there: it is off.",
 )
 CLOCK_DIFFERENCE = Metric(
     "firmhold_clock_difference_seconds",

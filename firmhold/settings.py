@@ -7,9 +7,11 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from firmhold.setting_lists import SIGNING_KEYS, SettingError, numbered_entries, signing_key
+from firmhold.key_lists import SIGNING_KEYS, SIGNING_SECRET_BYTES_MIN, SettingError, numbered_entries, signing_key
 from topics.catalogue import Catalogue
 from topics.signatures import GATEWAY_KEY_ID, WORKER_KEY_ID, KeyRing, gateway_key, worker_key
+
+__all__ = ["SIGNING_SECRET_BYTES_MIN", "SettingError", "Settings", "numbered_entries"]
 
 _SCHEMES = {"postgres": ("postgresql://", "postgres://"), "redis": ("redis://", "rediss://", "unix://")}
 _HOSTS = re.compile(r"((\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)(:\d+)?(,|$))*")
@@ -176,6 +178,25 @@ class Settings(BaseSettings):
         PositiveInt, Field(description="How long a gateway leaves Redis alone that did not answer")
     ] = 1_000
     tombstone_seconds: Annotated[PositiveInt, Field(description="How long an invalidation outlives its write")] = 60
+    mirror_look_seconds: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="Pause between two looks at the mirror of held seats in Redis: what is not as in Postgres is written "
+            "anew; 0 turns this off, and gateways ask Postgres",
+        ),
+    ] = 10.0
+    mirror_anew_seconds: Annotated[
+        PositiveFloat,
+        Field(description="How often a look writes all of the mirror anew: Redis may have lost a key by itself"),
+    ] = 300.0
+    mirror_marker_seconds: Annotated[
+        PositiveInt,
+        Field(
+            description="How long the mirror of a screening is believed after the last look at it: so old may an answer be "
+            "if Redis did not take a write and the worker died"
+        ),
+    ] = 30
     cache_slots_seconds: Annotated[
         PositiveInt, Field(description="How long the availability of slots is served from the cache")
     ] = 10
@@ -331,6 +352,17 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return self
 
+    @model_validator(mode="after")
+    def _markers_outlive_looks(self) -> Self:
+        """Keep markers from ending between two looks: all reads would go to Postgres."""
+        if self.mirror_marker_seconds < 2 * self.mirror_look_seconds:
+            message = (
+                f"FIRMHOLD_MIRROR_MARKER_SECONDS ({self.mirror_marker_seconds}) must be at least twice "
+                f"FIRMHOLD_MIRROR_LOOK_SECONDS ({self.mirror_look_seconds:g}): the mirror would not be believed between two looks"
+            )
+            raise ValueError(message)
+        return self
+
     def installation_secret(self) -> bytes:
         """Return FIRMHOLD_SECRET; a process without one could not agree with the others, so that is an error."""
         secret = self.secret.get_secret_value().encode()
@@ -352,7 +384,7 @@ class Settings(BaseSettings):
         )
 
     def key_ring(self) -> KeyRing:
-        """Return the signing keys that a worker trusts: the gateways', and those of FIRMHOLD_SIGNING_KEYS."""
+        """Return the signing keys that a worker trusts: the gateways', and those of FIRMHOLDSIGNING_KEYS."""
         secret = self.installation_secret()
         keys = {GATEWAY_KEY_ID: gateway_key(secret), WORKER_KEY_ID: worker_key(secret)}
         for number, entry in numbered_entries(SIGNING_KEYS, self.signing_keys.get_secret_value()):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from firmhold.setting_lists import SettingError, numbered_entries
+from firmhold.settings import SettingError, numbered_entries
 from gateway.problems import INSUFFICIENT_SCOPE, MALFORMED_HEADER, UNAUTHENTICATED, ProblemError
 
 _API_KEYS = "FIRMHOLD_API_KEYS"

@@ -17,6 +17,7 @@ from gateway.payment_inbox import PaymentInbox
 from gateway.prefer import Wait, wait_of
 from gateway.problems import MALFORMED_HEADER, ProblemError, Problems
 from gateway.rate_limits import RateLimits
+from gateway.seat_mirror import SeatMirror
 from gateway.submission import Submission, Submitter
 from gateway.waiters import Waiters
 from gateway.webhook_secrets import WebhookSecrets
@@ -58,6 +59,7 @@ class Context:
     limits: HttpLimits
     rate_limits: RateLimits
     availability: Mapping[str, Availability]
+    seat_mirror: SeatMirror
     payments: PaymentInbox
     webhook_secrets: WebhookSecrets
 

@@ -50,7 +50,9 @@ from gateway.problems import (
 from gateway.publishing import Publisher
 from gateway.rate_limits import RateLimits, policies_of
 from gateway.redis_cache import RedisCache
-from gateway.resting_cache import RestingCache
+from gateway.redis_seats import RedisSeats
+from gateway.resting_cache import Rest, RestingCache
+from gateway.seat_mirror import SeatMirror
 from gateway.submission import Bounds, Submitter
 from gateway.waiters import Waiters
 from gateway.webhook_secrets import webhook_secrets
@@ -99,7 +101,9 @@ async def application(settings: Settings) -> AsyncIterator[web.Application]:
     redis = Redis.from_url(settings.redis.get_secret_value())
     async with pool, redis:
         reads = Reads(pool)
-        context = _context(settings, producer, reads, _availability(settings, reads, redis))
+        context = _context(
+            settings, producer, reads, _availability(settings, reads, redis), _seat_mirror(settings, reads, redis)
+        )
         publisher = context.submitter.publisher
         running = (context.reader.run, context.offsets.run, publisher.watch_log, publisher.watch_backlog)
         background = [asyncio.create_task(run()) for run in running]
@@ -121,6 +125,7 @@ async def application(settings: Settings) -> AsyncIterator[web.Application]:
             await producer.stop()
             for of_kind in context.availability.values():
                 await of_kind.close()
+            await context.seat_mirror.close()
 
 
 def _availability(settings: Settings, reads: Reads, redis: Redis) -> dict[str, Availability]:
@@ -147,8 +152,23 @@ def _availability(settings: Settings, reads: Reads, redis: Redis) -> dict[str, A
     }
 
 
+def _seat_mirror(settings: Settings, reads: Reads, redis: Redis) -> SeatMirror:
+    """Return who tells of single seats."""
+    seats = RedisSeats(
+        redis,
+        RedisKeys(settings.redis_prefix),
+        timeout_seconds=settings.redis_timeout_ms / 1000,
+        rest=Rest(settings.redis_rest_ms / 1000),
+    )
+    return SeatMirror(seats, reads.seats_held_until, settings.page_max)
+
+
 def _context(
-    settings: Settings, producer: ResilientProducer, reads: Reads, availability: dict[str, Availability]
+    settings: Settings,
+    producer: ResilientProducer,
+    reads: Reads,
+    availability: dict[str, Availability],
+    seat_mirror: SeatMirror,
 ) -> Context:
     secret = settings.installation_secret()
     catalogue = settings.catalogue()
@@ -193,6 +213,7 @@ def _context(
         limits=limits,
         rate_limits=RateLimits(policies_of(settings.rate_limits)),
         availability=availability,
+        seat_mirror=seat_mirror,
         payments=PaymentInbox(publisher, catalogue),
         webhook_secrets=webhook_secrets(settings),
     )

@@ -41,6 +41,7 @@ def _readings(context: Context, answers: Counter[tuple[str, ...]], producer: Res
         metrics.LAG_READ_SECONDS: publisher.lag_read_seconds,
         metrics.CACHE_READS: lambda: _cache_reads(context),
         metrics.UNUSABLE_WEBHOOKS: lambda: _by_one_label(context.payments.put_aside_of),
+        metrics.MIRROR_READS: lambda: _mirror_reads(context),
         metrics.PRODUCERS_REPLACED: lambda: producer.replaced,
     }
 
@@ -56,6 +57,10 @@ def _by_one_label(counts: Mapping[str, int]) -> Mapping[tuple[str, ...], float]:
 def _cache_reads(context: Context) -> Mapping[tuple[str, ...], float]:
     reads = {kind: availability.reads() for kind, availability in context.availability.items()}
     return {(kind, source.value): of_kind[source] for kind, of_kind in reads.items() for source in Source}
+
+
+def _mirror_reads(context: Context) -> Mapping[tuple[str, ...], float]:
+    return {(source.value,): reads for source, reads in context.seat_mirror.reads.items()}
 
 
 async def get_metrics(request: web.Request) -> web.Response:

@@ -1,6 +1,5 @@
 """Orders over HTTP: placed on a hold, shown with their payments, called off. It names no kind of what is sold."""
 
-from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
@@ -10,10 +9,9 @@ from gateway.bodies import OrderBody, RequestBody, invalid, not_in_body, read_bo
 from gateway.context import CONTEXT, Context
 from gateway.patience import within
 from gateway.problems import KINDS, Fault, ProblemError, json_response
-from schema.money import order_view
+from schema.money import order_view, overdue
 from topics.commands import CancelOrder, PlaceOrder
 from topics.identifiers import HOLD, ORDER, RoutedId, parse
-from topics.orders import EndedBy, OrderStatus
 
 
 def routes() -> list[web.RouteDef]:
@@ -54,7 +52,7 @@ async def get_order(request: web.Request) -> web.Response:
         raise _unknown_order(str(place))
     order, is_over, payments = found
     if is_over:  # whether or not a worker has come to it
-        order = replace(order, status=OrderStatus.CANCELLED, ended_by=EndedBy.DEADLINE)
+        order, payments = overdue(order, payments)
     body = context.answers.order(place, order_view(order, payments), payments)
     return json_response(body, headers={"Cache-Control": "no-store"})
 

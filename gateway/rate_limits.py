@@ -11,7 +11,7 @@ from typing import Any
 
 import http_sf
 
-from firmhold.setting_lists import SettingError
+from firmhold.settings import SettingError
 
 _SETTING = "FIRMHOLD_RATE_LIMITS"
 _LARGEST = 10**9

@@ -1,4 +1,4 @@
-"""A cache that is left alone for a moment after it failed, so that not every request waits for it to fail again."""
+"""Redis is left alone for a moment after it failed, so that not every request waits for it to fail again."""
 
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -12,41 +12,50 @@ _log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 
-class RestingCache:
-    """Implements `CacheStore` with another one, which is not asked for `rest_seconds` after each failure."""
+class Rest:
+    """Asks nothing for `rest_seconds` after each failure."""
 
-    def __init__(
-        self, store: CacheStore, rest_seconds: float, clock_seconds: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, rest_seconds: float, clock_seconds: Callable[[], float] = time.monotonic) -> None:
         """Nobody waits for the clock: it only tells when to try again."""
-        self._store = store
         self._rest_seconds = rest_seconds
         self._clock_seconds = clock_seconds
         self._rests_until: float | None = None
 
-    async def read(self, names: Sequence[str]) -> Mapping[str, Seen]:
-        """See `CacheStore`."""
-        return await self._ask(lambda: self._store.read(names))
-
-    async def lock(self, names: Sequence[str], owner: str, lock_ms: int) -> Locked:
-        """See `CacheStore`."""
-        return await self._ask(lambda: self._store.lock(names, owner, lock_ms))
-
-    async def store(self, entries: Mapping[str, Entry], owner: str, taken: Collection[str]) -> Collection[str]:
-        """See `CacheStore`."""
-        return await self._ask(lambda: self._store.store(entries, owner, taken))
-
-    async def _ask(self, call: Callable[[], Awaitable[T]]) -> T:
+    async def ask(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Return what `call` does; raises CacheUnavailableError if that does, or did a moment ago."""
         if self._rests_until is not None and self._clock_seconds() < self._rests_until:
             raise CacheUnavailableError("it failed a moment ago")
         try:
             answer = await call()
         except CacheUnavailableError as fault:
             if self._rests_until is None:  # told once, however long it stays away
-                _log.warning("redis does not answer, what is free is read from Postgres", fault=str(fault))
+                _log.warning("redis does not answer, what it has is read from Postgres", fault=str(fault))
             self._rests_until = self._clock_seconds() + self._rest_seconds
             raise
         if self._rests_until is not None:
             self._rests_until = None
             _log.info("redis answers again")
         return answer
+
+
+class RestingCache:
+    """Implements `CacheStore` with another one, which is not asked for `rest_seconds` after each failure."""
+
+    def __init__(
+        self, store: CacheStore, rest_seconds: float, clock_seconds: Callable[[], float] = time.monotonic
+    ) -> None:
+        """See `Rest`."""
+        self._store = store
+        self._rest = Rest(rest_seconds, clock_seconds)
+
+    async def read(self, names: Sequence[str]) -> Mapping[str, Seen]:
+        """See `CacheStore`."""
+        return await self._rest.ask(lambda: self._store.read(names))
+
+    async def lock(self, names: Sequence[str], owner: str, lock_ms: int) -> Locked:
+        """See `CacheStore`."""
+        return await self._rest.ask(lambda: self._store.lock(names, owner, lock_ms))
+
+    async def store(self, entries: Mapping[str, Entry], owner: str, taken: Collection[str]) -> Collection[str]:
+        """See `CacheStore`."""
+        return await self._rest.ask(lambda: self._store.store(entries, owner, taken))

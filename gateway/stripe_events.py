@@ -59,11 +59,23 @@ class _Object(msgspec.Struct, frozen=True):
     metadata: dict[str, str] | None = None
 
     def amount_of(self, report: PaymentReport) -> int | None:
-        """Return what was received, or given back so far (None for all of it), or is asked for."""
-        if report is PaymentReport.REFUNDED:
-            return None if self.refunded else self.amount_refunded
-        received = report is PaymentReport.PAID and self.amount_received is not None
-        return self.amount_received if received else self.amount
+        """Return what was received, or given back so far (None for all of it), or is asked for.
+
+        Money that moved is never guessed: raises Unusable if it does not say how much that was.
+        """
+        match report:
+            case PaymentReport.REFUNDED if self.refunded:
+                return None
+            case PaymentReport.REFUNDED if self.amount_refunded is None:
+                raise Unusable("it says neither that all was refunded (refunded) nor how much (amount_refunded)")
+            case PaymentReport.REFUNDED:
+                return self.amount_refunded
+            case PaymentReport.PAID if self.amount_received is not None:
+                return self.amount_received
+            case PaymentReport.PAID if self.amount is None:
+                raise Unusable("it does not say how much was paid: it has neither amount_received nor amount")
+            case _:
+                return self.amount
 
 
 _events = msgspec.json.Decoder(_Event)

@@ -5,8 +5,7 @@ import binascii
 import secrets
 from dataclasses import dataclass
 
-from firmhold.setting_lists import SIGNING_SECRET_BYTES_MIN, SettingError
-from firmhold.settings import Settings
+from firmhold.settings import SIGNING_SECRET_BYTES_MIN, SettingError, Settings
 
 _STANDARD = "FIRMHOLD_WEBHOOK_SECRET"
 _STRIPE = "FIRMHOLD_STRIPE_SECRET"

@@ -1,9 +1,10 @@
 """What the payments of an order come to, and how events and answers show the order with it. Amounts are in minor units."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from schema.rows import Order, Payment
-from topics.orders import OrderStatus, OrderView, PaymentStatus, PaymentView
+from topics.orders import EndedBy, OrderStatus, OrderView, PaymentStatus, PaymentView
 
 
 def counts(payment: Payment) -> bool:
@@ -37,10 +38,24 @@ def order_view(order: Order, payments: Sequence[Payment]) -> OrderView:
         updated_at=order.updated_at,
         counted=money,
         overpaid_by=max(0, money - order.amount) if order.status is OrderStatus.PAID else 0,
-        refund_due=sum(net(payment) for payment in payments if payment.status is PaymentStatus.REFUND_REQUIRED),
+        refund_due=sum(net(payment) for payment in payments if _is_due(order, payment)),
         ended_by=order.ended_by,
         client_reference=order.client_reference,
     )
+
+
+def overdue(order: Order, payments: Sequence[Payment]) -> tuple[Order, list[Payment]]:
+    """Return an order whose time to be paid is over, and its payments, as a worker that comes to it will leave them."""
+    owes = any(counts(payment) for payment in payments)
+    status = OrderStatus.REFUND_REQUIRED if owes else OrderStatus.CANCELLED
+    return replace(order, status=status, ended_by=EndedBy.DEADLINE), [
+        replace(payment, status=PaymentStatus.REFUND_REQUIRED) if counts(payment) else payment for payment in payments
+    ]
+
+
+def _is_due(order: Order, payment: Payment) -> bool:
+    """Tell whether money is to be given back in the order's currency: what came before its order may be of another."""
+    return payment.status is PaymentStatus.REFUND_REQUIRED and payment.currency in {None, order.currency}
 
 
 def payment_view(payment: Payment) -> PaymentView:

@@ -110,6 +110,7 @@ async def write_payments(connection: PoolConnectionProxy, payments: Sequence[tup
         [payment.currency for _, payment in payments],
         [payment.refunded_amount for _, payment in payments],
         [payment.returns_units for _, payment in payments],
+        [payment.took_units for _, payment in payments],
         [payment.parked_until for _, payment in payments],
         [payment.arrived_at for _, payment in payments],
     )
@@ -168,6 +169,7 @@ def payment_of(row: asyncpg.Record) -> Payment:
         currency=row["currency"],
         refunded_amount=row["refunded_amount"],
         returns_units=row["returns_units"],
+        took_units=row["took_units"],
         parked_until=row["parked_until"],
         arrived_at=row["arrived_at"],
     )

@@ -97,6 +97,12 @@ class Reads:
         rows = await self._pool.fetch(queries.READ_RESOURCE_IDS, kind, after, ids_max)
         return [row["resource_id"] for row in rows]
 
+    async def seats_held_until(self, kind: str, seats: Collection[tuple[str, str]]) -> dict[tuple[str, str], datetime]:
+        """Return until when those of the seats are held that are; a seat is the id of its resource, and its own."""
+        columns = [resource_id for resource_id, _ in seats], [seat for _, seat in seats]
+        rows = await self._pool.fetch(queries.READ_SEATS_HELD_UNTIL, kind, *columns)
+        return {(row["screening_id"], row["seat_id"]): row["expires_at"] for row in rows}
+
     async def answers(self) -> bool:
         """Ask Postgres for a sign of life; raises if it gives none."""
         return await self._pool.fetchval("select true") is True

@@ -130,7 +130,8 @@ class Order:
 class Payment:
     """A payment of one order. `amount` and `currency` are None until somebody says them; `parked_until` while it waits.
 
-    `returns_units` tells whether a refund of it said that the units come back.
+    `returns_units` tells whether a refund of it said that the units come back; `took_units` that it had counted for an order
+    that was paid, when it was refunded or asked back: only of such money a refund decides what becomes of the units.
     """
 
     provider: str
@@ -141,6 +142,7 @@ class Payment:
     currency: str | None
     refunded_amount: int
     returns_units: bool
+    took_units: bool
     parked_until: datetime | None
     arrived_at: datetime
 

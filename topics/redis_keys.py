@@ -17,6 +17,16 @@ def ids_name(kind: str) -> str:
     return kind
 
 
+def pool_name(word: str, pool: str) -> str:
+    """Return the name of a pool within its resource; `word` is what such a pool is called, as in its events."""
+    return f"{word}:{pool}"
+
+
+def held_name(resource: str, pool: str) -> str:
+    """Return the name of a pool that a hold has, of the names of its resource and of itself."""
+    return f"hold:{resource}:{pool}"
+
+
 @dataclass(frozen=True, slots=True)
 class RedisKeys:
     """The keys of one installation; `prefix` is put before each as it is."""
@@ -34,3 +44,19 @@ class RedisKeys:
     def tombstone(self, name: str) -> str:
         """Where the version is below which a value is no longer so."""
         return f"{self.prefix}tombstone:{name}"
+
+    def held(self, name: str) -> str:
+        """Where it stands that a hold has a pool; the key lives as long as the hold. `name` is that of `held_name`."""
+        return self.prefix + name
+
+    def marker(self, resource: str) -> str:
+        """Where the version is as of which the mirror has every held pool of a resource; only then a missing key means free."""
+        return f"{self.prefix}mirrored:{resource}"
+
+    def rebuild_lock(self, resource: str) -> str:
+        """Where whoever writes the mirror of a resource anew has his owner token, and what was told meanwhile."""
+        return f"{self.prefix}lock:mirrored:{resource}"
+
+    def held_index(self, resource: str) -> str:
+        """Where the keys of the pools are that the mirror has, and perhaps some whose time is over."""
+        return f"{self.prefix}mirrored:{resource}:held"

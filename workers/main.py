@@ -20,6 +20,7 @@ from redis.asyncio import Redis
 from firmhold.exposition import Exposition
 from firmhold.settings import Settings
 from schema.connections import Timeouts, lazy_pool
+from schema.live_seats import LiveSeats
 from schema.open_payments import open_payments
 from schema.rows import ResourceKey
 from schema.store import Store
@@ -37,6 +38,8 @@ from workers.emitting import Emitter
 from workers.intake import Group, make_app, take_in
 from workers.invalidation import Invalidator
 from workers.measuring import Parts, readings
+from workers.mirror_rebuilding import Rebuild, Rebuilder
+from workers.mirroring import Mirror
 from workers.payment_watch import PaymentWatch
 from workers.pipeline import Limits, Pipeline
 from workers.probe import probe
@@ -44,11 +47,13 @@ from workers.progress import Progress
 from workers.pseudonyms import as_sent, pseudonyms
 from workers.purging import Purge, Purger
 from workers.reading import Reader
+from workers.redis_mirror import MirrorLives, RedisMirror
 from workers.redis_tombstones import RedisTombstones
 from workers.sweeping import Sweep, Sweeper
 
 _log = structlog.get_logger(__name__)
 _FAUST_STOP_SECONDS = 2.5
+_REBUILD_CALL_SECONDS = 2.0  # nobody waits for a rebuild, and a house has thousands of seats
 
 
 class TopicsDisagreeError(Exception):
@@ -66,15 +71,17 @@ async def run(settings: Settings, hooks: Hooks | None = None) -> None:
     structlog.contextvars.bind_contextvars(worker=worker_id)
     async with _servers(settings) as servers:
         invalidator = _invalidator(settings, servers)
-        pipeline = _pipeline(settings, catalogue, hooks, servers, invalidator)
+        mirror = Mirror(_mirror_store(settings, servers, timeout_seconds=settings.redis_timeout_ms / 1000))
+        pipeline = _pipeline(settings, hooks, servers, invalidator, mirror)
         app = make_app(
             Group(settings.kafka, f"{settings.topic_prefix}{settings.consumer_group}", settings.session_timeout_seconds)
         )
         take_in(app, catalogue, pipeline.put)
         assignment = Assignment(app)
         sweeper, purger = _sweeper(settings, app, servers, pipeline.progress), _purger(settings, servers)
+        rebuilder = _rebuilder(settings, servers, mirror)
         watch = PaymentWatch(partial(open_payments, servers.pool), settings.open_payments_seconds)
-        parts = Parts(pipeline, invalidator, sweeper, purger, watch, servers.producer, assignment)
+        parts = Parts(pipeline, invalidator, mirror, rebuilder, sweeper, purger, watch, servers.producer, assignment)
         async with probe(
             settings.host,
             settings.worker_port,
@@ -84,7 +91,7 @@ async def run(settings: Settings, hooks: Hooks | None = None) -> None:
         ) as port:
             if await _topics_agree(settings.kafka, catalogue, stop):
                 _log.info("worker starts", probe_port=port)
-                beside = [task.run for task in (sweeper, purger, watch) if task.is_on]
+                beside = [task.run for task in (sweeper, purger, rebuilder, watch) if task.is_on]
                 await _work(app, pipeline, beside, stop, settings.drain_seconds)
     _log.info("worker stopped", batches=pipeline.counts.batches, commands=pipeline.counts.commands)
 
@@ -95,6 +102,7 @@ class _Servers:
 
     pool: asyncpg.Pool
     store: Store
+    live_seats: LiveSeats
     redis: Redis
     producer: ResilientProducer
 
@@ -118,7 +126,7 @@ async def _servers(settings: Settings) -> AsyncIterator[_Servers]:
     )
     try:
         async with pool:
-            yield _Servers(pool, Store(pool), redis, producer)
+            yield _Servers(pool, Store(pool), LiveSeats(pool), redis, producer)
     finally:
         await producer.stop()
         await redis.aclose()
@@ -134,9 +142,25 @@ def _invalidator(settings: Settings, servers: _Servers) -> Invalidator:
     return Invalidator(tombstones)
 
 
+def _mirror_store(settings: Settings, servers: _Servers, *, timeout_seconds: float) -> RedisMirror:
+    lives = MirrorLives(
+        marker_ms=settings.mirror_marker_seconds * 1000,
+        tombstone_ms=settings.tombstone_seconds * 1000,
+        lock_ms=settings.cache_lock_ms,
+    )
+    return RedisMirror(servers.redis, RedisKeys(settings.redis_prefix), lives, timeout_seconds=timeout_seconds)
+
+
+def _rebuilder(settings: Settings, servers: _Servers, mirror: Mirror) -> Rebuilder:
+    store = _mirror_store(settings, servers, timeout_seconds=_REBUILD_CALL_SECONDS)
+    rebuild = Rebuild(settings.mirror_look_seconds, settings.mirror_anew_seconds)
+    return Rebuilder(mirror, store, servers.live_seats, rebuild)
+
+
 def _pipeline(
-    settings: Settings, catalogue: Catalogue, hooks: Hooks, servers: _Servers, invalidator: Invalidator
+    settings: Settings, hooks: Hooks, servers: _Servers, invalidator: Invalidator, mirror: Mirror
 ) -> Pipeline:
+    catalogue = settings.catalogue()
     return Pipeline(
         reader=Reader(settings.key_ring(), catalogue.partitions),
         applier=Applier(
@@ -150,6 +174,7 @@ def _pipeline(
             else as_sent,
         ),
         invalidator=invalidator,
+        mirror=mirror,
         emitter=Emitter(catalogue),
         send_all=hooks.around_sending(servers.producer.send_all),
         limits=Limits(

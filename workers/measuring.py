@@ -8,6 +8,8 @@ from topics.producer import ResilientProducer
 from workers.assignment import Assignment
 from workers.counting import now
 from workers.invalidation import Invalidator
+from workers.mirror_rebuilding import Rebuilder
+from workers.mirroring import Mirror
 from workers.payment_watch import PaymentWatch
 from workers.pipeline import Pipeline
 from workers.purging import Purger
@@ -20,6 +22,8 @@ class Parts:
 
     pipeline: Pipeline
     invalidator: Invalidator
+    mirror: Mirror
+    rebuilder: Rebuilder
     sweeper: Sweeper
     purger: Purger
     payment_watch: PaymentWatch
@@ -46,6 +50,10 @@ def readings(parts: Parts) -> Readings:
         metrics.FORBIDDEN: lambda: counts.forbidden,
         metrics.FORWARDED: lambda: counts.forwarded,
         metrics.SKIPPED_INVALIDATIONS: lambda: parts.invalidator.skipped,
+        metrics.SKIPPED_MIRROR_WRITES: lambda: parts.mirror.skipped,
+        metrics.MIRROR_REBUILT: lambda: parts.rebuilder.rebuilt,
+        metrics.MIRROR_REBUILD_SECONDS: lambda: parts.rebuilder.seconds,
+        metrics.MIRROR_AGE: lambda: _if_known(parts.rebuilder.age_seconds()),
         metrics.CLOCK_DIFFERENCE: lambda: _if_known(counts.clock_difference.read(now())),
         metrics.EXPIRES: lambda: parts.sweeper.published,
         metrics.SWEEP_AGE: lambda: _if_known(parts.sweeper.age_seconds()),

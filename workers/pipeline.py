@@ -2,7 +2,8 @@
 
 Two steps run beside each other, so that the next batch commits while the last one's events are on their way: the batcher
 decides and stores, the emitter sends and acknowledges. What a commit changed is invalidated at once, however long the
-events of earlier batches take: polls read Postgres, not events. The emitter waits for it before it sends.
+events of earlier batches take: polls read Postgres, not events. The emitter waits for it before it sends. The same goes for
+the mirror of held pools.
 
 What fails for a passing reason is tried again in place, however long that takes; what is not understood is raised, and
 the worker stops.
@@ -26,6 +27,8 @@ from workers.counting import Counts, now
 from workers.crash_points import CrashPoint, Reached
 from workers.emitting import Emitter
 from workers.invalidation import Invalidator
+from workers.mirror_changes import changes_of
+from workers.mirroring import Mirror
 from workers.progress import Progress
 from workers.reading import FORBIDDEN, Incoming, Item, Ordered, Reader, Rejected
 from workers.stages import Stage
@@ -76,12 +79,12 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Deliveries, what was read of them, what that came to, and how the cache is being told."""
+    """Deliveries, what was read of them, what that came to, and how cache and mirror are being told."""
 
     deliveries: Sequence[Delivery]
     items: Sequence[Item]
     applied: Applied
-    invalidating: asyncio.Task[None]
+    telling_redis: asyncio.Task[None]
 
 
 class Pipeline:
@@ -93,6 +96,7 @@ class Pipeline:
         reader: Reader,
         applier: Applier,
         invalidator: Invalidator,
+        mirror: Mirror,
         emitter: Emitter,
         send_all: SendAll,
         limits: Limits,
@@ -102,6 +106,7 @@ class Pipeline:
         self._reader = reader
         self._applier = applier
         self._invalidator = invalidator
+        self._mirror = mirror
         self._emitter = emitter
         self._send_all = send_all
         self._limits = limits
@@ -219,10 +224,18 @@ class Pipeline:
         for read in reads:
             incoming = read.delivery.incoming
             self.progress.note(incoming.topic, incoming.partition, incoming.offset)
-        # Of several batches the later may be told first: the larger version wins.
-        telling = self._invalidator.invalidate(applied.versions, _kinds_defined(items))
-        await self._decided.put(Batch([read.delivery for read in reads], items, applied, asyncio.create_task(telling)))
+        telling = asyncio.create_task(self._tell_redis(items, applied))
+        await self._decided.put(Batch([read.delivery for read in reads], items, applied, telling))
         self._count(items, applied)
+
+    async def _tell_redis(self, items: Sequence[Item], applied: Applied) -> None:
+        """Invalidate and mirror, side by side. Of several batches the later may be told first: the larger version wins."""
+        invalidating = self._invalidator.invalidate(applied.versions, _kinds_defined(items))
+        changes = changes_of(applied)
+        if changes:
+            await asyncio.gather(invalidating, self._mirror.tell(changes))
+        else:
+            await invalidating
 
     async def _stopped_within(self, seconds: float) -> bool:
         try:
@@ -240,7 +253,7 @@ class Pipeline:
 
     async def _emit(self, batch: Batch) -> None:
         laps = self.stages.begin()
-        await batch.invalidating
+        await batch.telling_redis
         laps.end(Stage.INVALIDATE)
         self._reached(CrashPoint.AFTER_INVALIDATION)
         await self._send_all(self._emitter.records(batch.items, batch.applied))

@@ -82,7 +82,7 @@ def order(name: str, *, due_in: float = 60, status: OrderStatus = OrderStatus.PE
 def payment(name: str, order_id: str, *, parked_for: float | None = None) -> Payment:
     """Return a payment of 300, counted or parked."""
     parked_until = None if parked_for is None else NOW + timedelta(seconds=parked_for)
-    return Payment("stripe", name, order_id, PaymentStatus.PAID, 300, "EUR", 0, False, parked_until, NOW)
+    return Payment("stripe", name, order_id, PaymentStatus.PAID, 300, "EUR", 0, False, False, parked_until, NOW)
 
 
 def payment_event(name: str, of: Payment) -> PaymentEvent:

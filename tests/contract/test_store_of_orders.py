@@ -44,7 +44,9 @@ async def test_what_is_written_of_a_sale_is_read(store: Store) -> None:
     """Every column comes back as it went; payments come with their order, whether it is named or over."""
     orders = [order("o1"), ended("o2"), order("o3", due_in=-1)]
     payments = [payment("p1", "o1"), replace(payment("p2", "o3"), amount=None, currency=None), payment("p3", "o4")]
-    payments[2] = replace(payments[2], status=PaymentStatus.REFUNDED, refunded_amount=300, returns_units=True)
+    payments[2] = replace(
+        payments[2], status=PaymentStatus.REFUNDED, refunded_amount=300, returns_units=True, took_units=True
+    )
     await write(store, sales([(AULA, one) for one in orders], [(AULA, one) for one in payments]))
     async with store.transaction() as transaction:
         found = await transaction.orders([AULA, BAR], NOW, ["o1", "o2", "o4"], 10)
@@ -76,7 +78,7 @@ async def test_an_order_or_payment_that_is_written_again_keeps_what_it_was_made_
         ended("o1"), account="mallory", quantity=1, amount=150, updated_at=NOW + timedelta(seconds=5), hold_id="other"
     )
     paid = replace(payment("p1", "o1"), status=PaymentStatus.REFUNDED, amount=1, currency="USD", refunded_amount=1)
-    paid = replace(paid, returns_units=True, arrived_at=NOW + timedelta(seconds=5))
+    paid = replace(paid, returns_units=True, took_units=True, arrived_at=NOW + timedelta(seconds=5))
     await write(store, sales([(AULA, later)], [(AULA, paid)]))
     kept = replace(
         order("o1"),

@@ -229,7 +229,7 @@ async def audited(site: Installation, shoe: str) -> list[Check]:
 async def test_a_sale_agrees_in_everything(till: Till, shoe_and_orders: Sold) -> None:
     """With orders in every state, refunds, and money that waits; each check has something to look at.
 
-    Seen to fail on an audit that knows holds only (`pools.held`). Fails if a refund's request is sought by the refund's id.
+    Seen to fail on an audit that knows holds only (`pools.held`), and on one that seeks a refund's request by the refund's id.
     """
     checks = await audited(till.site, shoe_and_orders[0])
     assert sentences(checks) == {}

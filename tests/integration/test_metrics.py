@@ -18,15 +18,22 @@ from tests.integration.expectations import fresh, silence
 from tests.servers import Urls
 from topics.commands import DefineResource, Hold
 
-# Shown elsewhere: refusals and silence in test_operating and test_e70_shedding, a replaced producer in test_outages, what is
-# of payments in test_requests_shown and test_webhooks.
-OF_PAYMENTS = {
+# Shown elsewhere: refusals and silence in test_operating and test_e70_shedding, a replaced producer in test_outages, the
+# mirror in faults/test_mirror, what is of payments in test_requests_shown and test_webhooks.
+ELSEWHERE = {
+    metrics.NOT_TAKEN,
+    metrics.LOG_SILENT,
+    metrics.PUBLICATIONS,
+    metrics.PRODUCERS_REPLACED,
     metrics.PAYMENTS,
     metrics.PAYMENTS_OPEN,
     metrics.PAYMENTS_OPEN_SECONDS,
     metrics.UNUSABLE_WEBHOOKS,
+    metrics.SKIPPED_MIRROR_WRITES,
+    metrics.MIRROR_REBUILT,
+    metrics.MIRROR_REBUILD_SECONDS,
+    metrics.MIRROR_READS,
 }
-ELSEWHERE = {metrics.NOT_TAKEN, metrics.LOG_SILENT, metrics.PUBLICATIONS, metrics.PRODUCERS_REPLACED} | OF_PAYMENTS
 
 
 @dataclass

@@ -48,7 +48,7 @@ async def till(servers: Urls, module_postgres_url: str, logs: Path) -> AsyncIter
 async def test_from_hold_to_paid(till: Till) -> None:
     """Each step has its event, with a version of its own; rows and reads say the same.
 
-    Fails if an order's units are counted twice or not at all, or if a signed payment is not believed.
+    Seen to fail when the units of a paid order stay held too, and when no key may report payments.
     """
     shoe, order_id = await till.order(stock=3)
     payment = paid(shoe, order_id)

@@ -4,13 +4,14 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from tests import provider
 from tests.installation import ALICE_KEY, eventually
-from tests.integration.expectations import check_members, headers_of, silence
+from tests.integration.expectations import check_members, headers_of, silence, sleeping
 from tests.integration.webhook_shop import Shop, open_shop
 from tests.provider import OLD_SECRET, STRIPE_PATH, STRIPE_SECRET, Webhook, intent, stripe_event, webhook
 from tests.servers import Urls
@@ -56,7 +57,7 @@ async def test_paid_by_stripe(shop: Shop) -> None:
 
 
 async def test_e33_a_failed_try_and_then_paid(shop: Shop) -> None:
-    """Stripe's failed try ends nothing. Fails if it is taken for the final `failed`."""
+    """Stripe's failed try ends nothing. Seen to fail (`cancelled`) when it is taken for the final `failed`."""
     _, order_id = await shop.order()
     payment = intent(order_id, 500)
     await shop.takes(stripe_event("payment_intent.payment_failed", payment | {"amount_received": 0}))
@@ -127,6 +128,31 @@ async def test_e42_parts_add_up(shop: Shop) -> None:
     await shop.takes(webhook(order_id, amount=300, currency="eur"))
     assert await shop.status(order_id) is OrderStatus.PAID
     assert [effect for _, _, effect in await shop.money(order_id)] == ["mismatched", "mismatched", "counted", "counted"]
+
+
+async def test_an_order_past_its_deadline_is_shown_as_a_worker_will_leave_it(shop: Shop) -> None:
+    """With money that counts it owes a refund, and the payments say so; before a worker came to it as after.
+
+    Seen to fail (`cancelled`) when its payments are not asked.
+    """
+    _, order_id = await shop.order()
+    await shop.takes(webhook(order_id, amount=200, currency="EUR"), webhook(order_id, "processing"))
+
+    async def shown() -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {ALICE_KEY}"}
+        async with shop.session.get(f"{shop.urls[0]}/api/orders/{order_id}", headers=headers) as response:
+            return {name: told for name, told in (await response.json()).items() if name != "updated_at"}
+
+    async with sleeping(shop.site.processes[0]):
+        async with shop.site.database() as database:
+            await database.execute("update orders set payment_due_at = clock_timestamp() where order_id = $1", order_id)
+        before = await shown()
+        assert await shop.status(order_id) is OrderStatus.PENDING_PAYMENT
+    assert (before["status"], before["ended_by"], before["counted"]) == ("refund_required", "deadline", 0)
+    assert before["refund_due"] == 200
+    assert sorted(it["status"] for it in before["payments"]) == ["processing", "refund_required"]
+    await shop.stands(order_id, OrderStatus.REFUND_REQUIRED)
+    assert await shown() == before
 
 
 async def test_e45_a_bad_signature(shop: Shop) -> None:
@@ -249,7 +275,7 @@ async def test_what_the_gateway_signs_is_told_as_the_providers(shop: Shop) -> No
 async def test_e46_no_answer_before_kafka_has_it(shop: Shop) -> None:
     """A broker that says nothing: 503 with Retry-After, for what is of use and what is not; then elsewhere 200.
 
-    Fails (200) if the answer does not wait for the acknowledgement.
+    Seen to fail (200) when the answer does not wait for the acknowledgement.
     """
     _, order_id = await shop.order()
     hooks = [

@@ -12,7 +12,7 @@ import pytest
 from firmhold.failures import EXIT_CONFIG, EXIT_FAILURE, told, told_of_process
 from firmhold.local.places import CHECKOUT
 from firmhold.local.ports import LOOPBACK
-from firmhold.setting_lists import SettingError
+from firmhold.settings import SettingError
 from topics.admin import TopicError
 from workers.main import TopicsDisagreeError
 

@@ -72,7 +72,9 @@ def _changes(node: ast.AST) -> Iterator[ast.AST]:  # noqa: C901 - one case a kin
             yield ast.Compare(left, [_COMPARISONS[type(op)]()], comparators)
         case ast.BoolOp(op=op, values=values):
             yield ast.BoolOp(ast.Or() if isinstance(op, ast.And) else ast.And(), values)
-            yield from (ast.BoolOp(op, [*values[:i], *values[i + 1 :]]) for i in range(len(values)) if len(values) > 1)
+            for left_out in range(len(values)):
+                rest = [*values[:left_out], *values[left_out + 1 :]]
+                yield ast.BoolOp(op, rest) if len(rest) > 1 else rest[0]  # one alone is no BoolOp: it would not compile
         case ast.BinOp(left=left, op=ast.Add() | ast.Sub() as op, right=right):
             yield ast.BinOp(left, ast.Sub() if isinstance(op, ast.Add) else ast.Add(), right)
         case ast.UnaryOp(op=ast.Not(), operand=operand):

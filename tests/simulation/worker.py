@@ -20,6 +20,7 @@ from tests.simulation.caching import TombstonesOfWorker
 from tests.simulation.site import PARKING, PARTITIONS, SESSION_SECONDS, WORKER, Site
 from tests.simulation.world import Process
 from tests.twins.memory_log import LogRecord, MemoryConsumer, MemoryProducer, Place
+from tests.twins.memory_mirror import MemoryMirror
 from tests.twins.memory_store import MemoryPool, store_on
 from topics.partitions import partition_of
 from topics.producer import Acknowledgement, Record, SendAll
@@ -27,6 +28,7 @@ from workers.applying import Applier
 from workers.crash_points import CrashPoint
 from workers.emitting import Emitter
 from workers.invalidation import Invalidator
+from workers.mirroring import Mirror
 from workers.pipeline import Limits, Pipeline
 from workers.reading import Incoming, Reader
 from workers.sweeping import Sweep, Sweeper
@@ -216,6 +218,7 @@ class Worker:
                 reached=self._reached,
             ),
             invalidator=Invalidator(TombstonesOfWorker(site.cache, site.line("redis"), site.news)),
+            mirror=Mirror(MemoryMirror(lambda: 0)),  # slots have nothing that is mirrored
             emitter=Emitter(site.catalogue),
             send_all=send_all,
             limits=Limits(

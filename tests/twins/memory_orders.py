@@ -15,9 +15,9 @@ _ORDER_COLUMNS = tuple(
 _ORDER_UPDATES = ("status", "ended_by", "units_are", "updated_at")
 _PAYMENT_COLUMNS = tuple(
     "provider payment_id kind resource_id order_id status amount currency refunded_amount returns_units "  # noqa: SIM905
-    "parked_until arrived_at".split()
+    "took_units parked_until arrived_at".split()
 )
-_PAYMENT_UPDATES = ("status", "amount", "currency", "refunded_amount", "returns_units", "parked_until")
+_PAYMENT_UPDATES = ("status", "amount", "currency", "refunded_amount", "returns_units", "took_units", "parked_until")
 _EVENT_COLUMNS = tuple(
     "provider event_id payment_id order_id report amount currency effect request_id arrived_at decided_at".split()  # noqa: SIM905
 )

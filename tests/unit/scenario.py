@@ -247,6 +247,7 @@ def numbers_of(data: EventData) -> Iterator[tuple[str, str]]:
                 yield name, str(getattr(order, name))
         case PaymentRecorded(payment=payment):
             yield "payment", payment.status.value
+            yield "refunded", str(payment.refunded_amount)
         case RefundRequired():
             yield "why", data.why.value
             yield "refund", "all" if data.amount is None else str(data.amount)

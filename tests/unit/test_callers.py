@@ -2,7 +2,7 @@
 
 import pytest
 
-from firmhold.setting_lists import SettingError
+from firmhold.settings import SettingError
 from gateway.callers import ADMIN_ACCOUNT, ANONYMOUS, Callers, Scope
 from gateway.problems import ProblemError
 

@@ -2,16 +2,21 @@
 
 from dataclasses import dataclass, replace
 
+import msgspec
+import pytest
+
 from schema.rows import Pool
 from tests.unit.builders import arrived, at
 from tests.unit.ledger import Ledger
 from tests.unit.scenario import Scenario
 from tests.unit.situations import HOLD, NOW, situation
-from topics.commands import Confirm, DefineResource, Expire, Hold
+from topics.commands import Cancel, ChangeHold, Command, Confirm, DefineResource, Expire, Hold
 from topics.events import ResourceDefined
 from topics.resources import Settings
+from topics.seating import Row
 from workers.core.decide import decide
 from workers.core.kinds.one_pool import POOL
+from workers.core.kinds.product import Product
 from workers.core.kinds.slot import Slot
 from workers.core.state import Decision
 
@@ -98,3 +103,24 @@ def test_r12_a_too_old_record_is_no_repetition() -> None:
     """It is not decided at all, so nobody is told that it was."""
     outcomes = Ledger().apply([arrived(Expire(resource_id="r"), claim="x")], at(14 * 24 * 3600)).outcomes
     assert [(outcome.events, outcome.repeated) for outcome in outcomes] == [(None, False)]
+
+
+@pytest.mark.parametrize("kind", [Slot(), Product()], ids=["slot", "product"])
+def test_units_that_are_alike_have_no_places(kind: Slot | Product) -> None:
+    """No request may name a place among them, and a change says how many there shall be."""
+    sale = DefineResource(resource_id="r", capacity=1, price=5, currency="EUR") if isinstance(kind, Product) else None
+    plain = sale or DefineResource(resource_id="r", capacity=1)
+    strange: list[tuple[str, Command]] = [
+        ("seats", Hold(resource_id="r", seats=("A1",))),
+        ("best_available", Hold(resource_id="r", best_available=2)),
+        ("areas", Hold(resource_id="r", areas={"floor": 1})),
+        ("rows", msgspec.structs.replace(plain, rows=(Row(row="A", seats=2),))),
+        ("focal", msgspec.structs.replace(plain, focal="A1")),
+        ("seats", ChangeHold(resource_id="r", hold_id="h", quantity=1, seats=("A1",))),
+        ("seats", Cancel(resource_id="r", hold_id="h", seats=("A1",))),
+    ]
+    for name, command in strange:
+        assert kind.fault_of(command) == f"its units are alike: it has no {name}"
+    assert kind.fault_of(ChangeHold(resource_id="r", hold_id="h")) == "a change needs a quantity"
+    fine: list[Command] = [plain, Hold(resource_id="r"), ChangeHold(resource_id="r", hold_id="h", quantity=2)]
+    assert [kind.fault_of(command) for command in fine] == [None] * len(fine)

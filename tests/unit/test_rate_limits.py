@@ -2,7 +2,7 @@
 
 import pytest
 
-from firmhold.setting_lists import SettingError
+from firmhold.settings import SettingError
 from gateway.rate_limits import Policy, RateLimits, policies_of
 
 BURST = Policy("burst", 2, 10)

@@ -6,7 +6,7 @@ from tests.unit.sale_scenario import Sale
 
 PLACING = {
     "an order uses its hold, and its units stay held": """
-        define shoe capacity=5 price=500 currency=EUR        -> defined
+        define shoe capacity=5 price=500 currency=EUR        -> defined hold_seconds=120 max_hold_seconds=1800
         hold k1 shoe quantity=2                              -> held until=120 held=2
         tick 60 seconds
         order o1 shoe k1                                     -> placed version=3 amount=1000 due=900 held=2 taken=0 remaining=3
@@ -69,7 +69,11 @@ PLACING = {
         hold k1 shoe                                         -> held
         define shoe capacity=9 price=900 currency=EUR        -> defined
         change shoe k1 quantity=3                            -> changed
-        order o1 shoe k1                                     -> placed amount=1500
+        define shoe capacity=9 price=100 currency=EUR        -> defined
+        change shoe k1 quantity=4                            -> changed
+        define shoe capacity=9 price=100 currency=EUR open=false -> defined
+        change shoe k1 quantity=5                            -> closed
+        order o1 shoe k1                                     -> placed unit_price=500 amount=2000
     """,
     "the deadline is the product's, as of the order": """
         define shoe capacity=9 price=500 currency=EUR payment_seconds=60 -> defined
@@ -96,6 +100,13 @@ PLACING = {
         order o1 shoe k1                                     -> placed paid:o1 amount=0 taken=1 held=0
         refuse shoe o1                                       -> cancelled taken=0 remaining=2
         pay e1 shoe o1 bank/p1 paid amount=5 currency=EUR    -> refund_required refund:bank/p1 why=order_ended
+    """,
+    "what costs nothing stays sold when money that nobody asked for goes back": """
+        define shoe capacity=2 price=0 currency=EUR          -> defined
+        hold k1 shoe                                         -> held
+        order o1 shoe k1                                     -> placed paid:o1
+        pay e1 shoe o1 bank/p1 paid amount=5 currency=EUR    -> refund_required refund:bank/p1 why=charged_twice
+        pay e2 shoe o1 bank/p1 refunded return_units=true    -> recorded payment=refunded taken=1
     """,
     "a hold never costs more than an amount can say": """
         define gold capacity=9 price=4503599627370496 currency=EUR -> defined

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from firmhold.setting_lists import SettingError
-from firmhold.settings import Settings
+from firmhold.settings import SettingError, Settings
 from firmhold.settings_table import settings_table
 from topics.signatures import Scope
 
@@ -41,6 +40,14 @@ def test_a_demo_provider_beside_accounts_is_refused() -> None:
     assert "topsecret" not in str(fault.value)
     for allowed in ({"demo_provider": "true", "api_keys": ""}, {"demo_provider": "false", "api_keys": "shop:k:hold"}):
         Settings.model_validate(allowed)
+
+
+def test_a_marker_of_the_mirror_outlives_the_pause_between_two_looks() -> None:
+    """Else all who ask for a seat would ask Postgres; without looks there are no markers."""
+    with pytest.raises(ValidationError, match="must be at least twice FIRMHOLD_MIRROR_LOOK_SECONDS"):
+        Settings(mirror_marker_seconds=19)
+    assert Settings(mirror_marker_seconds=20).mirror_look_seconds == 10
+    assert Settings(mirror_marker_seconds=1, mirror_look_seconds=0).mirror_look_seconds == 0
 
 
 def test_a_process_needs_the_secret() -> None:

@@ -117,6 +117,8 @@ def test_what_another_event_tells_is_passed_over(type_name: str) -> None:
         ("payment_intent.succeeded", {"metadata": {"order_id": "17"}}, "'17' is not the id of an order"),
         ("payment_intent.succeeded", {"amount_received": "25800"}, r"\$.amount_received"),
         ("payment_intent.succeeded", {"id": None}, r"\$.id"),
+        ("payment_intent.succeeded", {"amount_received": None, "amount": None}, "does not say how much was paid"),
+        ("charge.refunded", {}, r"neither that all was refunded \(refunded\) nor how much \(amount_refunded\)"),
     ],
 )
 def test_e47_what_is_of_no_use_says_why(type_name: str, changed: dict[str, Any], why: str) -> None:

@@ -5,8 +5,7 @@ import base64
 import pytest
 from pydantic import SecretStr
 
-from firmhold.setting_lists import SettingError
-from firmhold.settings import Settings
+from firmhold.settings import SettingError, Settings
 from gateway.webhook_secrets import WebhookSecrets, webhook_secrets
 
 SECRET = b"a secret of twenty-four."

@@ -18,7 +18,11 @@ def end(draft: Draft, order: Order, ended_by: EndedBy, *, answers: bool = False)
     The units of a paid order stay taken until a refund says that they come back; where there is no money to refund, at once.
     """
     owed = [
-        replace(payment, status=NEXT_OF_PAYMENT[payment.status][PaymentHappening.REQUIRE_REFUND])
+        replace(
+            payment,
+            status=NEXT_OF_PAYMENT[payment.status][PaymentHappening.REQUIRE_REFUND],
+            took_units=order.units_are is UnitsAre.TAKEN,
+        )
         for payment in draft.payments_of(order.order_id)
         if counts(payment)
     ]

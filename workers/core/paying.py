@@ -19,7 +19,6 @@ from workers.core.telling_of_orders import tell_order, tell_payment, tell_refund
 from workers.core.units import lack, make_firm, put_back, take
 
 _Judged = tuple[Payment, PaymentEffect]
-_UNPAID = (PaymentStatus.FAILED, PaymentStatus.MISMATCHED)
 _ENDED = (OrderStatus.CANCELLED, OrderStatus.REFUND_REQUIRED)
 
 
@@ -42,7 +41,7 @@ def record(draft: Draft, ask: Ask, command: commands.RecordPayment, parking: tim
         return No("payment_of_another_order", f"{command.provider}'s payment {command.payment_id} is another order's")
     order = draft.order(command.order_id)
     before = draft.payment(command.order_id, (command.provider, command.payment_id)) or _unheard_of(draft, command)
-    mismatches = _mismatches(order, before, command.amount, command.currency)
+    mismatches = _mismatches(_currency_of(order, before, command.status), command.amount, command.currency)
     payment, effect = _judge(draft, order, before, command, mismatches=mismatches)
     if order is None and payment.status is PaymentStatus.PAID and before.status is not PaymentStatus.PAID:
         payment = replace(payment, parked_until=draft.decided_at + parking)
@@ -56,22 +55,34 @@ def record(draft: Draft, ask: Ask, command: commands.RecordPayment, parking: tim
 def settle(draft: Draft, order: Order) -> None:
     """Let the payments that came before their order do to it what they would have done behind it."""
     payments = draft.payments_of(order.order_id)
-    for parked in payments:
-        if parked.parked_until is None:
-            continue
+    for payment in payments:
         order = draft.order(order.order_id) or order
-        if _mismatches(order, parked, parked.amount, parked.currency):
-            mismatched = NEXT_OF_PAYMENT[parked.status][PaymentHappening.MISMATCH]
-            judged = replace(parked, status=mismatched, parked_until=None), PaymentEffect.MISMATCHED
-        else:
-            judged = _fate(draft, order, parked)
-        tell_payment(draft, events.PAYMENT_RECORDED, *judged)
-        _follow(draft, order, parked, judged, PaymentReport.PAID)
+        if payment.parked_until is not None:
+            _settle_parked(draft, order, payment)
+        elif payment.status is PaymentStatus.REFUND_REQUIRED and payment.amount is None:
+            _say_amount(draft, order, payment)
     order = draft.order(order.order_id) or order
     if order.status is OrderStatus.PENDING_PAYMENT and order.amount == 0:
         _pay(draft, order)
     elif order.status is OrderStatus.PENDING_PAYMENT and any(_has_failed(order, payment) for payment in payments):
         end(draft, order, EndedBy.FAILURE)
+
+
+def _settle_parked(draft: Draft, order: Order, parked: Payment) -> None:
+    if _mismatches(order.currency, parked.amount, parked.currency):
+        mismatched = NEXT_OF_PAYMENT[parked.status][PaymentHappening.MISMATCH]
+        judged = replace(parked, status=mismatched, parked_until=None), PaymentEffect.MISMATCHED
+    else:
+        judged = _fate(draft, order, parked)
+    tell_payment(draft, events.PAYMENT_RECORDED, *judged)
+    _follow(draft, order, parked, judged, PaymentReport.PAID)
+
+
+def _say_amount(draft: Draft, order: Order, payment: Payment) -> None:
+    """Say how much it is that was to be given back as a whole before the order came, so that a refund can reach it."""
+    if not _mismatches(order.currency, None, payment.currency):
+        payment = _unless_refunded(replace(payment, amount=order.amount, currency=order.currency))
+        tell_payment(draft, events.PAYMENT_RECORDED, payment, PaymentEffect.RECORDED)
 
 
 def expire_parked(draft: Draft, payment: Payment) -> None:
@@ -118,7 +129,7 @@ def _paid(
 
 def _fate(draft: Draft, order: Order, payment: Payment) -> _Judged:
     """Decide of money that is there whether its order counts it."""
-    amount = order.amount if payment.amount is None else payment.amount
+    amount = _due(draft, order) if payment.amount is None else payment.amount
     payment = _unless_refunded(replace(payment, amount=amount, currency=order.currency, parked_until=None))
     if payment.status is not PaymentStatus.PAID:
         return payment, PaymentEffect.RECORDED
@@ -126,6 +137,13 @@ def _fate(draft: Draft, order: Order, payment: Payment) -> _Judged:
         return payment, PaymentEffect.COUNTED
     required = NEXT_OF_PAYMENT[payment.status][PaymentHappening.REQUIRE_REFUND]
     return replace(payment, status=required), PaymentEffect.REFUND_REQUIRED
+
+
+def _due(draft: Draft, order: Order) -> int:
+    """Return how much it is if nobody says it: what the order still lacks, all of it where it waits for no money."""
+    if order.status is not OrderStatus.PENDING_PAYMENT:
+        return order.amount
+    return order.amount - counted(draft.payments_of(order.order_id))
 
 
 def _unless_refunded(payment: Payment) -> Payment:
@@ -152,7 +170,9 @@ def _follow(draft: Draft, order: Order, before: Payment, judged: _Judged, report
                 _pay(draft, order)
         case PaymentReport.PAID if effect is PaymentEffect.REFUND_REQUIRED:
             _owe(draft, order, payment)
-        case PaymentReport.FAILED if order.status is OrderStatus.PENDING_PAYMENT and payment.status in _UNPAID:
+        case PaymentReport.FAILED if (
+            order.status is OrderStatus.PENDING_PAYMENT and payment.status is PaymentStatus.FAILED
+        ):
             end(draft, order, EndedBy.FAILURE)
         case PaymentReport.REFUNDED if payment != before:
             _refund(draft, order, before)
@@ -189,22 +209,32 @@ def _owe(draft: Draft, order: Order, payment: Payment) -> None:
 
 
 def _refunded(order: Order | None, before: Payment, command: commands.RecordPayment) -> Payment:
-    """Return the payment behind a refund. What comes back while the order is paid must have counted for it."""
-    of_order = order is None or order.status is not OrderStatus.PAID or counts(before)
-    payment = replace(before, returns_units=before.returns_units or (command.return_units and of_order))
+    """Return the payment behind a refund: of all of it, or of as much as is named so far.
+
+    If nobody knows how much it is, a named refund is all of it only once all was asked back.
+    """
+    payment = replace(
+        before,
+        returns_units=before.returns_units or command.return_units,
+        took_units=before.took_units or (order is not None and order.status is OrderStatus.PAID and counts(before)),
+    )
     status = NEXT_OF_PAYMENT[before.status].get(PaymentHappening.REFUND)
     if status is None:
         return payment
-    whole = before.amount if PaymentHappening.PAY not in NEXT_OF_PAYMENT[before.status] else None
-    refunded = max(before.refunded_amount, whole or 0 if command.amount is None else command.amount)
-    if command.amount is not None and (whole is None or refunded < whole):
-        return replace(payment, refunded_amount=refunded)
-    refunded = refunded if whole is None else whole
-    return replace(payment, status=status, refunded_amount=refunded, parked_until=None)
+    whole = before.amount if before.amount is not None and before.amount > 0 else None
+    refunded = max(before.refunded_amount, command.amount or 0)
+    if command.amount is not None:
+        is_all = before.status is PaymentStatus.REFUND_REQUIRED if whole is None else refunded >= whole
+        if not is_all:
+            return replace(payment, refunded_amount=refunded)
+    return replace(payment, status=status, refunded_amount=refunded if whole is None else whole, parked_until=None)
 
 
 def _refund(draft: Draft, order: Order, before: Payment) -> None:
-    """End an order whose money is all given back; its units return if a refund said so, be it a late one."""
+    """End an order whose money is all given back; its units return if a refund of money that took them said so.
+
+    Be it a late one. What another payment's refund says of units is not of these.
+    """
     payments = draft.payments_of(order.order_id)
     match order.status:
         case OrderStatus.PAID:
@@ -213,7 +243,9 @@ def _refund(draft: Draft, order: Order, before: Payment) -> None:
             is_over = all(payment.status is not PaymentStatus.REFUND_REQUIRED for payment in payments)
         case _:
             is_over = False
-    returns = order.units_are is UnitsAre.TAKEN and any(payment.returns_units for payment in payments)
+    returns = order.units_are is UnitsAre.TAKEN and any(
+        payment.took_units and payment.returns_units for payment in payments
+    )
     if not is_over and not (returns and order.status is OrderStatus.REFUNDED):
         return
     refunded = replace(order, status=NEXT_OF_ORDER[order.status][OrderHappening.REFUND])
@@ -228,10 +260,15 @@ def _has_failed(order: Order, payment: Payment) -> bool:
     return payment.status is PaymentStatus.FAILED and payment.currency in {None, order.currency}
 
 
-def _mismatches(order: Order | None, payment: Payment, amount: int | None, currency: str | None) -> bool:
-    """Tell whether an amount is none, or one of another currency than the order's (or, before that comes, than was paid)."""
-    paid_in = payment.currency if payment.status is PaymentStatus.PAID else None
-    expected = paid_in if order is None else order.currency
+def _currency_of(order: Order | None, payment: Payment, report: PaymentReport) -> str | None:
+    """Return the currency that a report must be in: a refund in that of its payment, all else in the order's."""
+    if report is PaymentReport.REFUNDED and payment.currency is not None:
+        return payment.currency
+    return None if order is None else order.currency
+
+
+def _mismatches(expected: str | None, amount: int | None, currency: str | None) -> bool:
+    """Tell whether an amount is none, or one of another currency than expected."""
     return (amount is not None and amount <= 0) or (expected is not None and currency not in {None, expected})
 
 
@@ -245,6 +282,7 @@ def _unheard_of(draft: Draft, command: commands.RecordPayment) -> Payment:
         currency=None,
         refunded_amount=0,
         returns_units=False,
+        took_units=False,
         parked_until=None,
         arrived_at=draft.arrived_at,
     )

@@ -1,12 +1,12 @@
-"""Settings that list several entries in one variable, and the error of a setting that cannot be right."""
+"""Settings that are lists: entries separated by commas, and the signing keys that some of them are."""
 
 import base64
 import binascii
 
 from topics.signatures import OUR_PREFIXES, Scope, SigningKey
 
-SIGNING_SECRET_BYTES_MIN = 16
 SIGNING_KEYS = "FIRMHOLD_SIGNING_KEYS"
+SIGNING_SECRET_BYTES_MIN = 16
 
 
 class SettingError(ValueError):
@@ -22,7 +22,7 @@ def numbered_entries(variable: str, text: str) -> list[tuple[int, str]]:
 
 
 def signing_key(number: int, entry: str) -> SigningKey:
-    """Read `key id:base64 secret:scope+scope:source prefix`; a SettingError names the entry's number, never its text."""
+    """Read `key id:base64 secret:scope+scope:source prefix`; a fault names the entry's number, never its text."""
     try:
         key_id, secret, scopes, source_prefix = entry.split(":", maxsplit=3)
         decoded = base64.b64decode(secret, validate=True)
