@@ -12,7 +12,7 @@ from topics.orders import PaymentEffect
 from workers.applying import Applied
 from workers.core.batch import Outcome
 from workers.reading import Forwarded, Item, Rejected
-from workers.refused import refused_payment
+from workers.refused import refused_payment, reports_payment
 
 ORPHANED = "orphaned"
 REFUSED = "refused"
@@ -98,7 +98,7 @@ class Counts:
         self.payments.update([(effect,) for outcome in decided for effect in outcome.payment_effects()])
         # As they are put aside: once more if the worker that decided them died, which told nobody.
         for outcome in outcomes:
-            if refused_payment(outcome) is not None:
+            if reports_payment(outcome) and refused_payment(outcome) is not None:
                 self.payments[(REFUSED,)] += 1
                 self.dead_letters[(outcome.arrived.key.kind, Reason.REFUSED_PAYMENT.value)] += 1
         seconds: defaultdict[str, list[float]] = defaultdict(list)

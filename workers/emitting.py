@@ -12,7 +12,7 @@ from topics.producer import Record
 from workers.applying import INTERNAL_ERROR_DETAIL, Applied, Culprit
 from workers.core.batch import Outcome
 from workers.reading import FORBIDDEN, FORWARDED_HEADER, Forwarded, Incoming, Item, Ordered, Rejected
-from workers.refused import INTERNAL_ERROR, refusal_of_record, refused_payment
+from workers.refused import INTERNAL_ERROR, refusal_of_record, refused_payment, reports_payment
 
 TRACEBACK_ELSEWHERE = "the worker that met the fault died before it could send this; its log has the traceback"
 TOO_OLD_DETAIL = "the record is older than outcomes are kept: whether it was decided before is not known any more"
@@ -39,7 +39,8 @@ class Emitter:
                     outcome = next(outcomes)
                     request_id = outcome.arrived.request_id
                     culprit = culprits.get(request_id)
-                    if request_id not in put_aside or not outcome.events:
+                    may_be_put_aside = culprit is not None or outcome.repeated or reports_payment(outcome)
+                    if may_be_put_aside and (request_id not in put_aside or not outcome.events):
                         letters = list(self._put_aside(item, outcome, culprit))
                         put_aside.update(request_id for _ in letters)
                         records += letters

@@ -21,6 +21,11 @@ def refusal_of_record(outcome: Outcome) -> events.RequestRefused | None:
     return refused if isinstance(refused, events.RequestRefused) else None
 
 
+def reports_payment(outcome: Outcome) -> bool:
+    """Tell whether an outcome is that of a provider's word."""
+    return type(outcome.arrived.command) is RecordPayment
+
+
 def refused_payment(outcome: Outcome) -> str | None:
     """Say in a sentence why the payment that this very record reports is not recorded; None if it is, or is no payment.
 
