@@ -139,6 +139,14 @@ CACHE_READS = Metric(
     "alone. Many bypassed: Redis is away. Few hits: resources change faster than they are read.",
     ("kind", "source"),
 )
+UNUSABLE_WEBHOOKS = Metric(
+    "firmhold_webhooks_unusable",
+    Type.COUNTER,
+    (GATEWAY,),
+    "Signed webhooks put on the .dlq as unusable_webhook: of a type that is not used here, or without an order. Those of "
+    "payments are paid money that is recorded nowhere; send this gateway only the types of event that it uses.",
+    ("provider",),
+)
 MIRROR_READS = Metric(
     "firmhold_mirror_reads",
     Type.COUNTER,
@@ -159,9 +167,29 @@ PAYMENTS = Metric(
     "firmhold_payments",
     Type.COUNTER,
     (WORKER,),
-    "What providers' events came to. Any orphaned: money whose order did not come in FIRMHOLD_PARKED_PAYMENT_SECONDS, wake "
-    "somebody; any mismatched: look at that payment (`firmhold requests show`). Many parked: webhooks overtake the orders.",
+    "What providers' events came to. Any refused: paid money that is recorded nowhere (its product is not there, its payment "
+    "is another order's), see the dead letters `refused_payment`. Many parked: webhooks overtake the orders. What needs "
+    "somebody is counted by firmhold_payments_open.",
     ("effect",),
+)
+PAYMENTS_OPEN = Metric(
+    "firmhold_payments_open",
+    Type.GAUGE,
+    (WORKER,),
+    "Payments that need somebody, as Postgres has them: every worker tells the same, so take the maximum. orphaned: money whose "
+    "order did not come in FIRMHOLD_PARKED_PAYMENT_SECONDS, give it back; mismatched: of another currency, or of nothing, "
+    "look at it (`firmhold requests show` with its order); refund_required: told by `refund.required` and not reported as "
+    "given back yet; parked: waits for its order, as it may. `firmhold audit` names each. Not there: Postgres is away, or the "
+    "watch is off.",
+    ("need",),
+)
+PAYMENTS_OPEN_SECONDS = Metric(
+    "firmhold_payments_open_seconds",
+    Type.GAUGE,
+    (WORKER,),
+    "How long ago the oldest of these was heard of, 0 if there is none. parked well above FIRMHOLD_PARKED_PAYMENT_SECONDS: "
+    "workers or sweeper are away, so nobody raises its alarm; refund_required above days: whoever gives money back does not.",
+    ("need",),
 )
 REPEATED = Metric(
     "firmhold_commands_repeated",
@@ -219,8 +247,8 @@ DEAD_LETTERS = Metric(
     "firmhold_dead_letters",
     Type.COUNTER,
     (WORKER,),
-    "Records put on a .dlq topic, by reason. internal_error is a bug of ours; too_old: the workers were down for long; any "
-    "other: a producer sends what is no command, its record says why.",
+    "Records put on a .dlq topic, by reason. internal_error is a bug of ours; refused_payment: paid money that is recorded "
+    "nowhere; too_old: the workers were down for long; any other: a producer sends what is no command, its record says why.",
     ("kind", "reason"),
 )
 FORBIDDEN = Metric(

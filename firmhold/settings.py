@@ -9,6 +9,7 @@ from pydantic_settings import SettingsConfigDict
 
 from firmhold.broadcast_settings import BroadcastSettings
 from firmhold.key_lists import SIGNING_KEYS, SIGNING_SECRET_BYTES_MIN, SettingError, numbered_entries, signing_key
+from firmhold.mirror_settings import MirrorSettings
 from topics.catalogue import Catalogue
 from topics.signatures import GATEWAY_KEY_ID, WORKER_KEY_ID, KeyRing, gateway_key, worker_key
 
@@ -18,7 +19,7 @@ _SCHEMES = {"postgres": ("postgresql://", "postgres://"), "redis": ("redis://", 
 _HOSTS = re.compile(r"((\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)(:\d+)?(,|$))*")
 
 
-class Settings(BroadcastSettings):
+class Settings(BroadcastSettings, MirrorSettings):
     """What a process of Firmhold is told by its environment; names are upper-cased and prefixed with FIRMHOLD_."""
 
     model_config = SettingsConfigDict(env_prefix="FIRMHOLD_", extra="ignore", frozen=True, hide_input_in_errors=True)
@@ -126,6 +127,13 @@ class Settings(BroadcastSettings):
             description="How long a payment waits for an order that has not come, before its money is to be given back"
         ),
     ] = 900
+    open_payments_seconds: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="Pause between two counts of the payments that need somebody, for the metrics; 0 turns that off",
+        ),
+    ] = 15.0
     seat_holds_buyer: Annotated[
         Literal["pseudonym", "as_sent"],
         Field(
@@ -172,25 +180,6 @@ class Settings(BroadcastSettings):
         PositiveInt, Field(description="How long a gateway leaves Redis alone that did not answer")
     ] = 1_000
     tombstone_seconds: Annotated[PositiveInt, Field(description="How long an invalidation outlives its write")] = 60
-    mirror_look_seconds: Annotated[
-        float,
-        Field(
-            ge=0,
-            description="Pause between two looks at the mirror of held seats in Redis: what is not as in Postgres is written "
-            "anew; 0 turns this off, and gateways ask Postgres",
-        ),
-    ] = 10.0
-    mirror_anew_seconds: Annotated[
-        PositiveFloat,
-        Field(description="How often a look writes all of the mirror anew: Redis may have lost a key by itself"),
-    ] = 300.0
-    mirror_marker_seconds: Annotated[
-        PositiveInt,
-        Field(
-            description="How long the mirror of a screening is believed after the last look at it: so old may an answer be "
-            "if Redis did not take a write and the worker died"
-        ),
-    ] = 30
     cache_slots_seconds: Annotated[
         PositiveInt, Field(description="How long the availability of slots is served from the cache")
     ] = 10
@@ -265,6 +254,9 @@ class Settings(BroadcastSettings):
         ),
     ] = 15.0
     body_bytes_max: Annotated[PositiveInt, Field(description="Longest request body")] = 65_536
+    webhook_bytes_max: Annotated[
+        PositiveInt, Field(le=1_048_576, description="Longest webhook of a payment provider that is read")
+    ] = 262_144
     key_format: Annotated[
         Literal["any", "uuid"], Field(description="`uuid` refuses idempotency keys that are not UUIDs")
     ] = "any"
@@ -336,12 +328,12 @@ class Settings(BroadcastSettings):
         return self
 
     @model_validator(mode="after")
-    def _markers_outlive_looks(self) -> Self:
-        """Keep markers from ending between two looks: all reads would go to Postgres."""
-        if self.mirror_marker_seconds < 2 * self.mirror_look_seconds:
+    def _nobody_pays_with_no_money(self) -> Self:
+        """Keep the demo provider to where everybody is anonymous: whoever can call it can pay any order."""
+        if self.demo_provider and self.api_keys.get_secret_value():
             message = (
-                f"FIRMHOLD_MIRROR_MARKER_SECONDS ({self.mirror_marker_seconds}) must be at least twice "
-                f"FIRMHOLD_MIRROR_LOOK_SECONDS ({self.mirror_look_seconds:g}): the mirror would not be believed between two looks"
+                "FIRMHOLD_DEMO_PROVIDER is on and FIRMHOLD_API_KEYS is set: whoever reaches the gateway could pay any order of "
+                "these accounts with no money. Turn FIRMHOLD_DEMO_PROVIDER off, or unset FIRMHOLD_API_KEYS to try things out"
             )
             raise ValueError(message)
         return self

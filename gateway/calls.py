@@ -234,7 +234,7 @@ def _webhook(path: str, summary: str, *signature: str, body: type[msgspec.Struct
         {200: Answer("the log has it, or it was put aside: do not send it again", "Taken")},
         (*signature, "traceparent"),
         body,
-        ("bad_signature", "malformed_json", "body_too_large", "outcome_unknown", "not_taken"),
+        ("bad_signature", "outcome_unknown", "not_taken"),
         is_public=True,
     )
 

@@ -43,6 +43,7 @@ class HttpLimits:
     page_max: int
     ids_asked_max: int
     retention_days: int
+    webhook_bytes_max: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """A payment provider to try things out with, where FIRMHOLD_DEMO_PROVIDER is on: it sends its webhook here, over HTTP.
 
 What it says is signed with this installation's own secret and goes the way of every provider's webhook. Whoever can call
-it can pay any order with no money, so it is off unless `make up` turns it on.
+it can pay any order with no money, so it is off unless `make up` turns it on, and refused beside API keys.
 """
 
 import secrets

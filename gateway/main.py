@@ -251,6 +251,7 @@ def _context(
         page_max=settings.page_max,
         ids_asked_max=settings.ids_asked_max,
         retention_days=settings.request_retention_days,
+        webhook_bytes_max=settings.webhook_bytes_max,
     )
     offsets = OffsetWatch(
         settings.kafka, f"{settings.topic_prefix}{settings.consumer_group}", settings.offset_poll_ms / 1000

@@ -44,6 +44,7 @@ def _readings(context: Context, answers: Counter[tuple[str, ...]], producer: Res
         metrics.BACKLOG_AGE: publisher.backlog_seconds,
         metrics.LAG_READ_SECONDS: publisher.lag_read_seconds,
         metrics.CACHE_READS: lambda: _cache_reads(context),
+        metrics.UNUSABLE_WEBHOOKS: lambda: _by_one_label(context.payments.put_aside_of),
         metrics.MIRROR_READS: lambda: _mirror_reads(context),
         metrics.PRODUCERS_REPLACED: lambda: producer.replaced,
     }
@@ -55,6 +56,10 @@ def _not_taken(publisher: Publisher) -> Mapping[tuple[str, ...], float]:
 
 def _snapshots(context: Context) -> Mapping[tuple[str, ...], float]:
     return {(cause.value,): context.broadcast.snapshots[cause] for cause in SnapshotCause}
+
+
+def _by_one_label(counts: Mapping[str, int]) -> Mapping[tuple[str, ...], float]:
+    return {(label,): count for label, count in counts.items()}
 
 
 def _cache_reads(context: Context) -> Mapping[tuple[str, ...], float]:

@@ -33,7 +33,8 @@ TEXTS: Mapping[str, str] = {
     "unauthenticated": "Calls here need `Authorization: Bearer` with a key that this installation knows. A request that came "
     "without is not judged any further.",
     "bad_signature": "A webhook is signed by none of this installation's secrets, not in the form of its provider, or more than "
-    "five minutes ago or ahead: the detail says which. Look at `FIRMHOLD_WEBHOOK_SECRET` or `FIRMHOLD_STRIPE_SECRET`, and at "
+    "five minutes ago or ahead, or its body is none that could be signed (it has a `Content-Encoding`, or is longer than "
+    "`FIRMHOLD_WEBHOOK_BYTES_MAX`): the detail says which. Look at `FIRMHOLD_WEBHOOK_SECRET` or `FIRMHOLD_STRIPE_SECRET`, and at "
     "the clocks.",
     "insufficient_scope": "The key is known, but is not for this: holding needs scope `hold`, defining `admin`, naming a `Buyer` "
     "`trusted`.",

@@ -24,7 +24,7 @@ class WebhookSecrets:
 def webhook_secrets(settings: Settings) -> WebhookSecrets:
     """Return the secrets that are set, and in local mode those that are made and shown; raises SettingError."""
     standard, stripe = settings.webhook_secret.get_secret_value(), settings.stripe_secret.get_secret_value()
-    if settings.demo_provider or not settings.api_keys.get_secret_value():
+    if not settings.api_keys.get_secret_value():
         standard, stripe = standard or _made(_STANDARD), stripe or _made(_STRIPE)
     return read_secrets(standard, stripe)
 

@@ -12,9 +12,9 @@ import asyncpg
 import msgspec
 
 from schema import queries
-from schema.rows import Hold, ResourceKey
+from schema.orders import KnownPayment, Named, order_of, payment_of, read_known_payments
+from schema.rows import Hold, Order, Payment, ResourceKey
 from schema.store import hold_of
-from topics.orders import OrderStatus
 from topics.resources import Counters, HoldStatus, Settings
 
 _ROWS_MAX = 1_000
@@ -79,15 +79,11 @@ class AuditedOrder:
     """An order, the hold that it used (None: it is not there), and what its payments come to, in minor units.
 
     `counting` payments count for it and add up to `counted`, `owed` are to be given back, `parked` still wait; `received` is
-    all that ever came in.
+    all that can ever have counted for it, were it paid.
     """
 
-    order_id: str
     key: ResourceKey
-    hold_id: str
-    status: OrderStatus
-    amount: int
-    placed_at: datetime
+    order: Order
     hold_status: HoldStatus | None
     order_of_hold: str | None
     has_request: bool
@@ -96,6 +92,21 @@ class AuditedOrder:
     received: int
     owed: int
     parked: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedPayment:
+    """A payment, when it was read, and the currency of its order (None: that has not come).
+
+    `is_of_its_resource` tells that payment and order are of one resource, `was_said` that a provider's event of it is stored.
+    """
+
+    key: ResourceKey
+    payment: Payment
+    now: datetime
+    order_currency: str | None
+    is_of_its_resource: bool
+    was_said: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +182,26 @@ class Audits:
                 yield _order(row)
             after = rows[-1]["order_id"]
 
+    async def payments(self) -> AsyncIterator[AuditedPayment]:
+        """Yield the payments in the order of their names."""
+        after = ("", "")
+        while rows := await self._pool.fetch(queries.AUDIT_PAYMENTS, *after, self._resource_id, _ROWS_MAX):
+            for row in rows:
+                yield AuditedPayment(
+                    key=_key(row),
+                    payment=payment_of(row),
+                    now=row["now"],
+                    order_currency=row["order_currency"],
+                    is_of_its_resource=row["is_of_its_resource"],
+                    was_said=row["was_said"],
+                )
+            after = (rows[-1]["provider"], rows[-1]["payment_id"])
+
+    async def recorded(self, named: Collection[Named]) -> list[KnownPayment]:
+        """Return what is stored of these payments, and of these events of providers."""
+        async with self._pool.acquire() as connection:
+            return await read_known_payments(connection, named)
+
     async def decided(self, request_ids: Collection[str]) -> dict[str, DecidedRequest]:
         """Return those of the requests that are stored, by their ids."""
         rows = await self._pool.fetch(queries.AUDIT_DECIDED, list(request_ids))
@@ -186,12 +217,8 @@ def _key(row: asyncpg.Record) -> ResourceKey:
 
 def _order(row: asyncpg.Record) -> AuditedOrder:
     return AuditedOrder(
-        order_id=row["order_id"],
         key=_key(row),
-        hold_id=row["hold_id"],
-        status=OrderStatus(row["status"]),
-        amount=row["amount"],
-        placed_at=row["placed_at"],
+        order=order_of(row),
         hold_status=None if row["hold_status"] is None else HoldStatus(row["hold_status"]),
         order_of_hold=row["order_of_hold"],
         has_request=row["has_request"],

@@ -1,4 +1,4 @@
-"""Dead letters: records that were not decided, and webhooks of no use, kept word for word with the reason."""
+"""Dead letters: records that were not decided, payments that were refused, webhooks of no use; word for word, with the reason."""
 
 from enum import Enum
 
@@ -21,6 +21,7 @@ class Reason(Enum):
     TOO_OLD = "too_old"
     INTERNAL_ERROR = "internal_error"
     UNUSABLE_WEBHOOK = "unusable_webhook"
+    REFUSED_PAYMENT = "refused_payment"
 
 
 def headers_of(original: Headers, *, reason: Reason, detail: str, coordinates: tuple[str, int, int]) -> Headers:

@@ -8,10 +8,14 @@ from dataclasses import dataclass, field
 from firmhold.exposition import Histogram
 from firmhold.metrics import BATCH_SIZE, DECISION_SECONDS
 from topics.dead_letters import Reason
+from topics.orders import PaymentEffect
 from workers.applying import Applied
 from workers.core.batch import Outcome
 from workers.reading import Forwarded, Item, Rejected
+from workers.refused import refused_payment, reports_payment
 
+ORPHANED = "orphaned"
+REFUSED = "refused"
 _WINDOW_SECONDS = 60.0
 
 
@@ -50,6 +54,11 @@ def _decision_seconds() -> Histogram:
     return Histogram(DECISION_SECONDS)
 
 
+def _no_payments() -> Counter[tuple[str, ...]]:
+    """Return a 0 for each effect: of a counter that begins with its first 1 no alert could tell that it grew."""
+    return Counter({(effect,): 0 for effect in (*(each.value for each in PaymentEffect), ORPHANED, REFUSED)})
+
+
 @dataclass(slots=True)
 class Counts:
     """What a pipeline did; counters are by the labels of their metric."""
@@ -59,7 +68,7 @@ class Counts:
     retries: int = 0
     repeated: Counter[tuple[str, ...]] = field(default_factory=Counter)
     outcomes: Counter[tuple[str, ...]] = field(default_factory=Counter)
-    payments: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    payments: Counter[tuple[str, ...]] = field(default_factory=_no_payments)
     dead_letters: Counter[tuple[str, ...]] = field(default_factory=Counter)
     forbidden: Counter[tuple[str, ...]] = field(default_factory=Counter)
     forwarded: Counter[tuple[str, ...]] = field(default_factory=Counter)
@@ -87,6 +96,11 @@ class Counts:
         self.repeated.update((outcome.arrived.key.kind,) for outcome in outcomes if outcome.repeated)
         self.outcomes.update([(outcome.arrived.key.kind, outcome.label()) for outcome in decided])
         self.payments.update([(effect,) for outcome in decided for effect in outcome.payment_effects()])
+        # As they are put aside: once more if the worker that decided them died, which told nobody.
+        for outcome in outcomes:
+            if reports_payment(outcome) and refused_payment(outcome) is not None:
+                self.payments[(REFUSED,)] += 1
+                self.dead_letters[(outcome.arrived.key.kind, Reason.REFUSED_PAYMENT.value)] += 1
         seconds: defaultdict[str, list[float]] = defaultdict(list)
         for outcome in decided:
             if outcome.events:

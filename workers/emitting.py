@@ -12,6 +12,7 @@ from topics.producer import Record
 from workers.applying import INTERNAL_ERROR_DETAIL, Applied, Culprit
 from workers.core.batch import Outcome
 from workers.reading import FORBIDDEN, FORWARDED_HEADER, Forwarded, Incoming, Item, Ordered, Rejected
+from workers.refused import INTERNAL_ERROR, refusal_of_record, refused_payment, reports_payment
 
 TRACEBACK_ELSEWHERE = "the worker that met the fault died before it could send this; its log has the traceback"
 TOO_OLD_DETAIL = "the record is older than outcomes are kept: whether it was decided before is not known any more"
@@ -30,30 +31,49 @@ class Emitter:
         outcomes = iter(applied.outcomes)
         culprits = {culprit.arrived.request_id: culprit for culprit in applied.culprits}
         sent: set[str] = set()
+        put_aside: set[str] = set()
         records: list[Record] = []
         for item in items:
             match item:
                 case Ordered():
                     outcome = next(outcomes)
-                    if outcome.arrived.request_id not in sent or not outcome.events:
-                        sent.add(outcome.arrived.request_id)
-                        records += self._of_outcome(item, outcome, culprits.get(outcome.arrived.request_id))
+                    request_id = outcome.arrived.request_id
+                    culprit = culprits.get(request_id)
+                    may_be_put_aside = culprit is not None or outcome.repeated or reports_payment(outcome)
+                    if may_be_put_aside and (request_id not in put_aside or not outcome.events):
+                        letters = list(self._put_aside(item, outcome, culprit))
+                        put_aside.update(request_id for _ in letters)
+                        records += letters
+                    if request_id not in sent or not outcome.events:
+                        sent.add(request_id)
+                        records += self._of_outcome(item, outcome, culprit)
                 case Forwarded():
                     records.append(_forward(item))
                 case Rejected():
                     records += self._of_rejected(item)
         return records
 
+    def _put_aside(self, item: Ordered, outcome: Outcome, culprit: Culprit | None) -> Iterator[Record]:
+        """Dead-letter the record of a culprit, and that of a payment that is refused: it is somebody's money.
+
+        Of several copies of a command the one that was decided, however they are delivered again.
+        """
+        if culprit is not None:
+            yield self._dead_letter(item.incoming, Reason.INTERNAL_ERROR, culprit.traceback)
+            return
+        refused = refusal_of_record(outcome) if outcome.repeated else None
+        if refused is not None and refused.reason == INTERNAL_ERROR:
+            yield self._dead_letter(item.incoming, Reason.INTERNAL_ERROR, TRACEBACK_ELSEWHERE)
+        why = refused_payment(outcome)
+        if why is not None:
+            yield self._dead_letter(item.incoming, Reason.REFUSED_PAYMENT, why)
+
     def _of_outcome(self, item: Ordered, outcome: Outcome, culprit: Culprit | None) -> Iterator[Record]:
         if outcome.events is None:
             yield from self._of_rejected(_rejected(item, Reason.TOO_OLD, TOO_OLD_DETAIL))
             return
-        if culprit is not None:
-            yield self._dead_letter(item.incoming, Reason.INTERNAL_ERROR, culprit.traceback)
-            if not culprit.is_refused:
-                yield from self._answer(_rejected(item, Reason.INTERNAL_ERROR, INTERNAL_ERROR_DETAIL))
-        elif outcome.repeated and _was_put_aside(item, outcome):
-            yield self._dead_letter(item.incoming, Reason.INTERNAL_ERROR, TRACEBACK_ELSEWHERE)
+        if culprit is not None and not culprit.is_refused:
+            yield from self._answer(_rejected(item, Reason.INTERNAL_ERROR, INTERNAL_ERROR_DETAIL))
         for event in outcome.events:
             yield self._event(item, event)
 
@@ -113,17 +133,6 @@ class Emitter:
 
 def _rejected(item: Ordered, reason: Reason, detail: str) -> Rejected:
     return Rejected(item.incoming, reason, detail, item.arrived.source, item.arrived.claim_id, item.part)
-
-
-def _was_put_aside(item: Ordered, outcome: Outcome) -> bool:
-    """Tell whether this very record made a worker fail that died since: a repeat of its request did not."""
-    answer = next((event for event in outcome.events or () if event.answers), None)
-    if answer is None or answer.type != events.REQUEST_REFUSED:
-        return False
-    if answer.record != f"{item.incoming.partition}/{item.incoming.offset}":
-        return False
-    refused = events.decode_data(answer.type, bytes(answer.data))
-    return isinstance(refused, events.RequestRefused) and refused.reason == "internal_error"
 
 
 def _forward(item: Forwarded) -> Record:

@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
+import asyncpg
 import faust
 import structlog
 from aiokafka.errors import KafkaError
@@ -19,6 +21,7 @@ from firmhold.exposition import Exposition
 from firmhold.settings import Settings
 from schema.connections import Timeouts, lazy_pool
 from schema.live_seats import LiveSeats
+from schema.open_payments import open_payments
 from schema.rows import ResourceKey
 from schema.store import Store
 from topics.admin import disagreements
@@ -37,6 +40,7 @@ from workers.invalidation import Invalidator
 from workers.measuring import Parts, readings
 from workers.mirror_rebuilding import Rebuild, Rebuilder
 from workers.mirroring import Mirror
+from workers.payment_watch import PaymentWatch
 from workers.pipeline import Limits, Pipeline
 from workers.probe import probe
 from workers.progress import Progress
@@ -76,7 +80,8 @@ async def run(settings: Settings, hooks: Hooks | None = None) -> None:
         assignment = Assignment(app)
         sweeper, purger = _sweeper(settings, app, servers, pipeline.progress), _purger(settings, servers)
         rebuilder = _rebuilder(settings, servers, mirror)
-        parts = Parts(pipeline, invalidator, mirror, rebuilder, sweeper, purger, servers.producer, assignment)
+        watch = PaymentWatch(partial(open_payments, servers.pool), settings.open_payments_seconds)
+        parts = Parts(pipeline, invalidator, mirror, rebuilder, sweeper, purger, watch, servers.producer, assignment)
         async with probe(
             settings.host,
             settings.worker_port,
@@ -86,7 +91,7 @@ async def run(settings: Settings, hooks: Hooks | None = None) -> None:
         ) as port:
             if await _topics_agree(settings.kafka, catalogue, stop):
                 _log.info("worker starts", probe_port=port)
-                beside = [task.run for task in (sweeper, purger, rebuilder) if task.is_on]
+                beside = [task.run for task in (sweeper, purger, rebuilder, watch) if task.is_on]
                 await _work(app, pipeline, beside, stop, settings.drain_seconds)
     _log.info("worker stopped", batches=pipeline.counts.batches, commands=pipeline.counts.commands)
 
@@ -95,6 +100,7 @@ async def run(settings: Settings, hooks: Hooks | None = None) -> None:
 class _Servers:
     """The servers behind a worker, each reached when it is first needed."""
 
+    pool: asyncpg.Pool
     store: Store
     live_seats: LiveSeats
     redis: Redis
@@ -120,7 +126,7 @@ async def _servers(settings: Settings) -> AsyncIterator[_Servers]:
     )
     try:
         async with pool:
-            yield _Servers(Store(pool), LiveSeats(pool), redis, producer)
+            yield _Servers(pool, Store(pool), LiveSeats(pool), redis, producer)
     finally:
         await producer.stop()
         await redis.aclose()

@@ -10,6 +10,7 @@ from workers.counting import now
 from workers.invalidation import Invalidator
 from workers.mirror_rebuilding import Rebuilder
 from workers.mirroring import Mirror
+from workers.payment_watch import PaymentWatch
 from workers.pipeline import Pipeline
 from workers.purging import Purger
 from workers.sweeping import Sweeper
@@ -25,6 +26,7 @@ class Parts:
     rebuilder: Rebuilder
     sweeper: Sweeper
     purger: Purger
+    payment_watch: PaymentWatch
     producer: ResilientProducer
     assignment: Assignment
 
@@ -35,6 +37,8 @@ def readings(parts: Parts) -> Readings:
     return {
         metrics.OUTCOMES: lambda: counts.outcomes,
         metrics.PAYMENTS: lambda: counts.payments,
+        metrics.PAYMENTS_OPEN: parts.payment_watch.payments,
+        metrics.PAYMENTS_OPEN_SECONDS: parts.payment_watch.oldest_seconds,
         metrics.REPEATED: lambda: counts.repeated,
         metrics.DECISION_SECONDS: lambda: counts.decision_seconds,
         metrics.BATCH_SIZE: lambda: counts.batch_size,

@@ -11,8 +11,10 @@ from firmhold.audit.marks import Marks
 from firmhold.audit.topic_reading import Spans, headers_of, instant
 from schema.audits import AuditedRequest, Audits
 from topics.catalogue import Catalogue
+from topics.commands import RecordPayment
 from topics.partitions import partition_of
 from workers.reading import FORWARDED_HEADER, Forwarded, Incoming, Item, Ordered, Reader
+from workers.refused import INTERNAL_ERROR
 
 _AGAIN = "Write the record again to its topic as it is: if it was decided after all, nothing is executed twice"
 
@@ -119,6 +121,7 @@ class Commands:
         """
         if request.is_step:
             return
+        self._judge_put_aside(request)
         span = self.spans[request.key.kind].get(request.partition)
         if span is not None and (request.offset < span.first or request.offset >= span.end):
             return
@@ -131,6 +134,23 @@ class Commands:
                 wanted=f"no record with the claim ({request.source}, {request.claim_id}) lies there",
                 advice="No worker writes a request without its record: find out who did; "
                 "if the topic was made anew, nothing is wrong with requests that are older",
+            )
+
+    def _judge_put_aside(self, request: AuditedRequest) -> None:
+        """Look for the dead letter of a payment that was refused: nobody else knows of that money."""
+        if request.command != RecordPayment.__name__ or request.reason in {None, INTERNAL_ERROR}:
+            return
+        topic, letters = (each(request.key.kind) for each in (self.catalogue.commands, self.catalogue.dead_letters))
+        place = f"{topic}/{request.partition}/{request.offset}"
+        was_passed = request.offset < self.committed.get((request.key.kind, request.partition), 0)
+        if not was_passed or self.marks.may_be_gone(letters, request.partition, request.decided_at):
+            return
+        if place not in self._dead:
+            self.check.tell(
+                f"record {place}",
+                found=f"it reports a payment, was refused ({request.reason}), and is no dead letter",
+                wanted="somebody paid, so somebody must hear of it",
+                advice=f"`firmhold requests show {request.request_id}` tells of it; give the money back at its provider",
             )
 
     def settle(self) -> None:

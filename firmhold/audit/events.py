@@ -14,12 +14,21 @@ from aiokafka import ConsumerRecord
 from firmhold.audit.digests import Digests
 from firmhold.audit.findings import Check
 from firmhold.audit.marks import Marks
-from firmhold.audit.states import States, name_of_hold, name_of_settings
+from firmhold.audit.states import (
+    States,
+    name_of_hold,
+    name_of_order,
+    name_of_payment,
+    name_of_settings,
+    order_alone,
+    payment_alone,
+)
 from firmhold.audit.topic_reading import headers_of
 from firmhold.audit.versions import Versions
 from schema.audits import AuditedRequest, Audits, DecidedRequest
 from topics import events
 from topics.catalogue import Catalogue
+from topics.orders import OrderView, PaymentView
 from topics.partitions import partition_of
 from topics.resources import Counters, Settings
 
@@ -32,12 +41,18 @@ class _Told(msgspec.Struct):
     version: int
     counters: Counters | None = None
     hold: events.HoldView | None = None
+    order: OrderView | None = None
+    payment: PaymentView | None = None
     settings: Settings | None = None
 
     def states(self, kind: str) -> Iterator[tuple[str, msgspec.Struct]]:
         """Yield what is told of each thing, with its name."""
         if self.hold is not None:
             yield name_of_hold(self.hold.id), self.hold
+        if self.order is not None:
+            yield name_of_order(self.order.id), order_alone(self.order)
+        if self.payment is not None:
+            yield name_of_payment(self.payment.provider, self.payment.payment_id), payment_alone(self.payment)
         if self.settings is not None:
             yield name_of_settings(kind, self.resource_id), self.settings
 

@@ -20,12 +20,22 @@ from firmhold.audit.findings import Check
 from firmhold.audit.holds import Holds
 from firmhold.audit.marks import Marks
 from firmhold.audit.orders import Orders
-from firmhold.audit.states import States, name_of_hold, name_of_settings
+from firmhold.audit.payments import Payments
+from firmhold.audit.states import (
+    States,
+    name_of_hold,
+    name_of_order,
+    name_of_payment,
+    name_of_settings,
+    order_alone,
+    payment_alone,
+)
 from firmhold.audit.topic_reading import Span, Spans, TopicReader, topic_reader
 from firmhold.audit.versions import Versions
 from firmhold.settings import Settings
 from schema.audits import Audits
 from schema.connections import Timeouts, lazy_pool
+from schema.money import order_view, payment_view
 from topics.catalogue import KINDS
 from topics.resources import HoldStatus
 from workers.core.state import view
@@ -80,6 +90,7 @@ class _Audit:
         self._events = Events(self._catalogue, marks, audits, self._versions, self._states)
         self._holds = Holds(marks)
         self._orders = Orders(marks)
+        self._payments = Payments(self._catalogue, marks, audits, self._events.seen)
         self._counters = counters_check()
 
     async def run(self) -> list[Check]:
@@ -105,6 +116,7 @@ class _Audit:
             self._counters,
             self._holds.check,
             self._orders.check,
+            self._payments.check,
             self._events.check,
             self._versions.check,
             self._states.check,
@@ -132,13 +144,24 @@ class _Audit:
             self._events.judge(request)
             self._holds.judge_request(request)
             self._orders.judge_request(request)
+            await self._payments.judge_request(request)
             commands.judge(request)
+        await self._payments.requests_were_read()
         async for hold in self._audits.holds():
             self._holds.judge_hold(hold)
             if hold.hold.status is not HoldStatus.USED:  # the event of its order told of that
                 self._states.judge(name_of_hold(hold.hold.hold_id), view(hold.hold), hold.key.kind)
-        async for order in self._audits.orders():
-            self._orders.judge_order(order)
+        await self._read_sales()
+
+    async def _read_sales(self) -> None:
+        async for audited in self._audits.orders():
+            self._orders.judge_order(audited)
+            order = order_alone(order_view(audited.order, ()))
+            self._states.judge(name_of_order(order.id), order, audited.key.kind)
+        async for money in self._audits.payments():
+            self._payments.judge_payment(money)
+            payment = payment_alone(payment_view(money.payment))
+            self._states.judge(name_of_payment(payment.provider, payment.payment_id), payment, money.key.kind)
 
     async def _settle(self, commands: Commands, event_spans: dict[str, Spans]) -> None:
         ends = {kind: await self._spans(self._catalogue.commands(kind)) for kind in KINDS}
@@ -152,6 +175,7 @@ class _Audit:
         self._events.settle(committed)
         self._versions.settle(reached)
         self._states.settle(reached)
+        self._payments.settle(reached)
         commands.settle()
 
     async def _until_reached(self, ends: dict[str, Spans]) -> tuple[dict[tuple[str, int], int], set[str]]:

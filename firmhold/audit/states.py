@@ -1,4 +1,4 @@
-"""What rows say of one thing (a hold, the settings of a resource) against the last event that told of it."""
+"""What rows say of one thing (a hold, an order, a payment, the settings of a resource) against the last event that told of it."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from firmhold.audit.findings import Check
+from topics.orders import OrderView, PaymentStatus, PaymentView
 
 _encoder = msgspec.json.Encoder(order="sorted")  # a row may have the units of its pools in another order
 
@@ -25,7 +26,9 @@ class States:
     """The last state told of each thing, by its name (`hold hold_slot~…`), in a few bytes each: a topic has millions."""
 
     check: Check = field(
-        default_factory=lambda: Check("states", "holds and settings against the last events that told of them")
+        default_factory=lambda: Check(
+            "states", "holds, orders, payments and settings against the last events that told of them"
+        )
     )
     _told: dict[int, tuple[int, int]] = field(default_factory=dict)
     _doubted: set[int] = field(default_factory=set)
@@ -72,6 +75,27 @@ class States:
 def name_of_hold(hold_id: str) -> str:
     """Return the name of a hold."""
     return f"hold {hold_id}"
+
+
+def name_of_order(order_id: str) -> str:
+    """Return the name of an order."""
+    return f"order {order_id}"
+
+
+def name_of_payment(provider: str, payment_id: str) -> str:
+    """Return the name of a payment."""
+    return f"payment {payment_id} of {provider}"
+
+
+def order_alone(order: OrderView) -> OrderView:
+    """Return an order without what its payments come to: they go on without an event of the order."""
+    return msgspec.structs.replace(order, counted=0, overpaid_by=0, refund_due=0)
+
+
+def payment_alone(payment: PaymentView) -> PaymentView:
+    """Return a payment without whether it is to be given back: `refund.required` alone may tell of that."""
+    is_owed = payment.status is PaymentStatus.REFUND_REQUIRED
+    return msgspec.structs.replace(payment, status=PaymentStatus.PAID) if is_owed else payment
 
 
 def name_of_settings(kind: str, resource_id: str) -> str:

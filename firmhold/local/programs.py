@@ -63,7 +63,7 @@ def program_environment(
         "FIRMHOLD_HOST": LOOPBACK,
         "FIRMHOLD_PARTITIONS": "8",
         "FIRMHOLD_REPLICATION": "1",
-        "FIRMHOLD_DEMO_PROVIDER": "true",
+        "FIRMHOLD_DEMO_PROVIDER": str(not inherited.get("FIRMHOLD_API_KEYS")).lower(),
     }
     for name, file, prefix in KEPT_SECRETS:
         if not inherited.get(name):

@@ -1,7 +1,7 @@
--- Read a page of orders, each with the hold that it used, what is stored of the request that asked for it, and what its
--- payments come to. $1 behind this id, $2 only this resource id, or null, $3 rows at most.
-select o.order_id, o.kind, o.resource_id, o.hold_id, o.status, o.amount, o.placed_at,
-       h.status as hold_status, h.order_id as order_of_hold, r.request_id is not null as has_request,
+-- Read a page of orders, all of their columns, each with the hold that it used, whether the request that asked for it is
+-- stored, and what its payments come to. What once counted for a paid order is paid or refunded now: `received` is that.
+-- $1 behind this id, $2 only this resource id, or null, $3 rows at most.
+select o.*, h.status as hold_status, h.order_id as order_of_hold, r.request_id is not null as has_request,
        coalesce(money.counted, 0)::bigint as counted, coalesce(money.received, 0)::bigint as received,
        money.counting, money.owed, money.parked
 from orders o
@@ -12,7 +12,7 @@ cross join lateral (
            count(*) filter (where m.status = 'refund_required') as owed,
            count(*) filter (where m.parked_until is not null) as parked,
            sum(m.amount - m.refunded_amount) filter (where m.status = 'paid' and m.parked_until is null) as counted,
-           sum(m.amount) filter (where m.status in ('paid', 'refund_required', 'refunded')) as received
+           sum(m.amount) filter (where m.status in ('paid', 'refunded') and m.parked_until is null) as received
     from payments m
     where m.order_id = o.order_id
 ) as money

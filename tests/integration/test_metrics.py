@@ -20,7 +20,8 @@ from tests.servers import Urls
 from topics.commands import DefineResource, Hold
 
 # Shown elsewhere: refusals and silence in test_operating and test_e70_shedding, a replaced producer in test_outages, the
-# mirror in faults/test_mirror, listeners that are let go in test_broadcast_to_many.
+# mirror in faults/test_mirror, listeners that are let go in test_broadcast_to_many, what is of payments in
+# test_requests_shown and test_webhooks.
 ELSEWHERE = {
     metrics.NOT_TAKEN,
     metrics.LOG_SILENT,
@@ -28,6 +29,9 @@ ELSEWHERE = {
     metrics.PRODUCERS_REPLACED,
     metrics.PAYMENTS,
     metrics.LISTENERS_DROPPED,
+    metrics.PAYMENTS_OPEN,
+    metrics.PAYMENTS_OPEN_SECONDS,
+    metrics.UNUSABLE_WEBHOOKS,
     metrics.SKIPPED_MIRROR_WRITES,
     metrics.MIRROR_REBUILT,
     metrics.MIRROR_REBUILD_SECONDS,

@@ -1,98 +1,32 @@
 """Webhooks of payment providers over HTTP, through Kafka to the order: two gateways, one worker."""
 
 import asyncio
-import uuid
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 import pytest_asyncio
-from aiokafka import ConsumerRecord
 
 from tests import provider
-from tests.installation import ALICE_KEY, eventually, installation
-from tests.integration.expectations import check_members, fresh, headers_of, silence, sleeping
+from tests.installation import ALICE_KEY, eventually
+from tests.integration.expectations import check_members, headers_of, silence, sleeping
+from tests.integration.webhook_shop import Shop, open_shop
 from tests.provider import OLD_SECRET, STRIPE_PATH, STRIPE_SECRET, Webhook, intent, stripe_event, webhook
 from tests.servers import Urls
-from tests.till import SHOP, Till
 from topics import events
-from topics.commands import Command, DefineResource, Hold, PlaceOrder, fingerprint
-from topics.identifiers import hold_id_of, order_id_of, refund_id, request_id
+from topics.identifiers import refund_id
 from topics.orders import OrderStatus
-from topics.producer import ResilientProducer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@dataclass
-class Shop(Till):
-    """A till whose payments come in by webhooks."""
-
-    session: aiohttp.ClientSession
-    urls: Sequence[str]
-
-    async def hears(
-        self, hook: Webhook, headers: dict[str, str] | None = None, gateway: int = 0
-    ) -> tuple[int, dict[str, Any]]:
-        """Send a webhook to one of the gateways; return status and body of the answer."""
-        status, body, _ = await provider.send(self.session, self.urls[gateway], hook, headers)
-        return status, body
-
-    async def order(self, *, stock: int = 1, payment_seconds: int = 900, price: int = 500) -> tuple[str, str]:
-        """Define a product, hold one of it and place an order, all at once; return the ids of product and order."""
-        shoe, ids = fresh("shoe"), [uuid.uuid4().hex for _ in range(3)]
-        hold = Hold(resource_id=shoe)
-        hold_id = hold_id_of(request_id("product", shoe, SHOP, ids[1], fingerprint("product", hold)))
-        place = PlaceOrder(resource_id=shoe, hold_id=hold_id)
-        sale = DefineResource(
-            resource_id=shoe, capacity=stock, price=price, currency="EUR", payment_seconds=payment_seconds
-        )
-        given: list[Command] = [sale, hold, place]
-        for command, command_id in zip(given, ids, strict=True):
-            await self.send(command, command_id)
-        await eventually(self.all_is_decided)
-        return shoe, order_id_of(request_id("product", shoe, SHOP, ids[2], fingerprint("product", place)))
-
-    async def takes(self, *hooks: Webhook) -> None:
-        """Send webhooks one behind the other; each is taken. Return when all is decided."""
-        for hook in hooks:
-            assert await self.hears(hook) == (200, {"message": "ok"})
-        await eventually(self.all_is_decided, what="the webhooks are decided")
-
-    async def commands(self) -> int:
-        """Count what lies on the command topic."""
-        return sum(await self.site.end_offsets(self.site.settings.catalogue().commands("product")))
-
-    async def put_aside(self) -> list[ConsumerRecord]:
-        """Return the dead letters."""
-        return await self.site.records(self.site.settings.catalogue().dead_letters("product"))
-
-    async def money(self, order_id: str) -> list[tuple[str, str, str]]:
-        """Return what is recorded of an order, in its order: provider, what was said, and what it came to."""
-        async with self.site.database() as database:
-            rows = await database.fetch(
-                """
-                select e.provider, e.report, e.effect from payment_events e left join requests r using (request_id)
-                where e.order_id = $1 order by r.record_offset
-                """,
-                order_id,
-            )
-        return [(row["provider"], row["report"], row["effect"]) for row in rows]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shop(servers: Urls, module_postgres_url: str, logs: Path) -> AsyncIterator[Shop]:
     """Give a shop with two gateways and a worker."""
-    async with installation(servers, module_postgres_url, logs, **provider.ENVIRONMENT) as site:
-        await site.start_worker()
-        urls = [await site.start_gateway(), await site.start_gateway(FIRMHOLD_RATE_LIMITS='"burst";q=1;w=60')]
-        producer = ResilientProducer(site.urls.kafka, client_id="tests")
-        async with aiohttp.ClientSession() as session:
-            yield Shop(site, producer, session, urls)
-        await producer.stop()
+    async with open_shop(servers, module_postgres_url, logs) as one:
+        yield one
 
 
 async def test_paid_by_webhook(shop: Shop) -> None:
@@ -295,6 +229,11 @@ async def test_e47_signed_but_of_no_use(shop: Shop) -> None:
         assert headers["firmhold-dlq-reason"] == "unusable_webhook"
         assert headers["firmhold-dlq-provider"] == ("stripe" if hook.path == STRIPE_PATH else "standard-webhooks")
         assert headers["firmhold-dlq-detail"]
+    async with shop.session.get(f"{shop.urls[0]}/metrics") as response:
+        counted = re.findall(
+            r'^firmhold_webhooks_unusable_total{provider="(.*)"} (\S+)', await response.text(), re.MULTILINE
+        )
+    assert {provider: float(count) for provider, count in counted} == {"standard-webhooks": 4, "stripe": 4}
 
 
 async def test_r13_two_payments_of_one_order(shop: Shop) -> None:
@@ -361,7 +300,7 @@ async def test_e46_no_answer_before_kafka_has_it(shop: Shop) -> None:
 async def test_the_demo_provider(shop: Shop) -> None:
     """It pays an order through the real webhook, and says what that answered. It is off unless it is turned on."""
     _, order_id = await shop.order()
-    url = await shop.site.start_gateway(FIRMHOLD_DEMO_PROVIDER="true")
+    url = await shop.site.start_gateway(FIRMHOLD_DEMO_PROVIDER="true", FIRMHOLD_API_KEYS="")
     async with shop.session.post(f"{url}/demo/payments", json={"order_id": order_id}) as response:
         assert (response.status, (await response.json())["webhook_answer"]) == (200, {"message": "ok"})
     await shop.stands(order_id, OrderStatus.PAID)

@@ -7,45 +7,22 @@ requests with one key, on two partitions, was first.
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from tests.simulation.evidence import Asked, Evidence, Lying, Misplaced, Read, TurnedAway, read
+from tests.simulation.evidence import Asked, Evidence, Misplaced, Read, TurnedAway, read
 from tests.simulation.final_rows import faults_of_rows
+from tests.simulation.findings import Audit, Heard
+from tests.simulation.put_aside import audit_dead_letters, audit_forwarded, audit_turned_away
 from tests.simulation.readings import faults_of_reads
 from tests.simulation.rebuilding import Slot, Told
-from topics import events
-from topics.identifiers import is_resource_id
+from tests.simulation.sales import audit_sale
+from topics import commands, events
 
+SALES = "product"
 _BATCHED_HEADERS = frozenset(("ce_traceparent",))  # a copy of a command may be of another trace
-
-
-@dataclass(frozen=True)
-class Heard:
-    """An event as it first appeared on the topic."""
-
-    id: str
-    type: str
-    headers: Mapping[str, bytes]
-    value: bytes
-    data: Any
-
-
-@dataclass
-class Audit:
-    """What was found wrong, in sentences; and what was looked at, counted."""
-
-    faults: list[str] = field(default_factory=list)
-    looked_at: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-
-    def require(self, is_so: bool, otherwise: str) -> bool:
-        """Note a fault unless it is so, and tell whether it is."""
-        if not is_so:
-            self.faults.append(otherwise)
-        return is_so
 
 
 def audit(evidence: Evidence) -> Audit:
@@ -73,19 +50,21 @@ def audit(evidence: Evidence) -> Audit:
                 if before is None or (before.partition != it.partition == _partition(stored.get(it.request_id))):
                     asked[it.request_id] = it
             case TurnedAway():
-                _audit_turned_away(evidence, it, heard, found)
+                audit_turned_away(evidence, it, heard, found)
             case Misplaced():
-                _audit_forwarded(evidence, it, found)
-    _audit_dead_letters(evidence, commands, found)
+                audit_forwarded(evidence, it, found)
     steps = _steps(asked, lying, stored, found)
     asked |= steps
     told = _by_request(heard, asked, found)
+    audit_dead_letters(evidence, commands, told, found)
     owning = _audit_claims(owners, copies, told, found) | steps.keys()
     _audit_definitions(commands, asked, told, found)
-    slots = _replay(evidence, asked, owning, told, found)
+    if evidence.kind == SALES:
+        audit_sale(evidence, asked, told, found)
+    else:
+        found.faults += faults_of_rows(evidence, _replay(evidence, asked, owning, told, found))
     found.require(stored.keys() <= asked.keys(), "a request is stored that nobody made")
     _audit_requests(stored, owning, told, found)
-    found.faults += faults_of_rows(evidence, slots)
     found.looked_at["reads of slots"] += len(evidence.reads)
     found.looked_at["reads of lists"] += len(evidence.lists)
     found.faults += faults_of_reads(evidence, (event.data for event in heard.values() if _changes(event.type)))
@@ -144,7 +123,7 @@ def _listen(evidence: Evidence, unordered: set[str], found: Audit) -> dict[str, 
         event = Heard(event_id, type_name, headers, value, events.decode_data(type_name, value))
         heard[event_id] = event
         found.looked_at[f"{type_name} {event.data.reason}" if type_name == events.REQUEST_REFUSED else type_name] += 1
-        if _changes(type_name):
+        if _changes(type_name) and not _keeps_version(event, changes[event.data.resource_id]):
             changes[event.data.resource_id].append(event)
     for resource_id, its in changes.items():
         if resource_id in unordered:
@@ -155,7 +134,13 @@ def _listen(evidence: Evidence, unordered: set[str], found: Audit) -> dict[str, 
 
 
 def _changes(type_name: str) -> bool:
-    return type_name not in {events.RECORD_REJECTED, events.REQUEST_REFUSED, events.HOLD_UNCHANGED}
+    return type_name not in events.CHANGE_NOTHING
+
+
+def _keeps_version(event: Heard, before: Sequence[Heard]) -> bool:
+    """Tell whether a provider's word was recorded and changed nothing."""
+    is_word = event.type == events.PAYMENT_RECORDED and bool(before)
+    return is_word and bool(event.data.version == before[-1].data.version)
 
 
 def _audit_version(event: Heard, before: Any, found: Audit) -> None:  # noqa: ANN401 - data of any event
@@ -175,59 +160,17 @@ def _audit_version(event: Heard, before: Any, found: Audit) -> None:  # noqa: AN
     )
 
 
-def _audit_turned_away(evidence: Evidence, it: TurnedAway, heard: Mapping[str, Heard], found: Audit) -> None:
-    """Ask that it was answered where its key says whom, and put aside unless it is only forbidden."""
-    found.looked_at[f"turned away: {it.reason}"] += 1
-    record = it.record
-    where = f"{record.topic}/{record.partition}/{record.offset}/{it.part}"
-    if record.key is not None and is_resource_id(record.key.decode("utf-8", "replace")):
-        answer = heard.get(where)
-        found.require(
-            answer is not None and answer.type == events.RECORD_REJECTED and answer.data.reason == it.reason,
-            f"{where} is {it.reason} and was not rejected so: {answer}",
-        )
-    if it.is_dead_letter:
-        kept = [letter for letter in evidence.dead_letters if _coordinates(letter) == where.rpartition("/")[0]]
-        reasons = {dict(letter.headers)["firmhold-dlq-reason"].decode() for letter in kept}
-        same = all((letter.key, letter.value) == (record.key, record.value) for letter in kept)
-        found.require(it.reason in reasons and same, f"{where} is {it.reason}, its dead letters say {reasons}")
-
-
-def _coordinates(letter: Lying) -> str:
-    headers = dict(letter.headers)
-    return "/".join(headers[f"firmhold-dlq-{name}"].decode() for name in ("topic", "partition", "offset"))
-
-
-def _audit_forwarded(evidence: Evidence, it: Misplaced, found: Audit) -> None:
-    found.looked_at["misplaced"] += 1
-    mark = ("firmhold-forwarded", f"{it.record.partition}/{it.record.offset}".encode())
-    there = any(
-        record.partition == it.home and mark in record.headers and record.value == it.record.value
-        for record in evidence.commands
-    )
-    found.require(there, f"the record {mark[1].decode()} was not forwarded to partition {it.home}")
-
-
-def _audit_dead_letters(evidence: Evidence, commands: Sequence[Read], found: Audit) -> None:
-    """Nothing was put aside that could be decided."""
-    bad = {
-        f"{it.record.topic}/{it.record.partition}/{it.record.offset}"
-        for it in commands
-        if isinstance(it, TurnedAway) and it.is_dead_letter
-    }
-    for letter in evidence.dead_letters:
-        found.require(_coordinates(letter) in bad, f"{_coordinates(letter)} is a dead letter and could be decided")
-
-
 def _by_request(heard: Mapping[str, Heard], asked: Mapping[str, Asked], found: Audit) -> dict[str, list[Heard]]:
     """Sort the events by the request that caused them."""
     told: dict[str, list[Heard]] = defaultdict(list)
     for event in heard.values():
         if event.type == events.RECORD_REJECTED:
             continue
-        request_id, _, place = event.id.rpartition("/")
+        request_id = events.request_id_of({name: text.decode() for name, text in event.headers.items()})
         found.require(request_id in asked, f"event {event.id} answers what nobody asked")
-        found.require(int(place) == len(told[request_id]), f"event {event.id} appeared out of its place")
+        place = f"{request_id}/{len(told[request_id])}"
+        has_its_own = event.type == events.REFUND_REQUIRED
+        found.require(has_its_own or event.id == place, f"event {event.id} appeared out of its place, as {place}")
         told[request_id].append(event)
     return told
 
@@ -242,6 +185,8 @@ def _audit_claims(
     owning: set[str] = set()
     for claim, requests in owners.items():
         kept = [it for it in requests if _reason(told.get(it.request_id, [])) != "idempotency_key_reused"]
+        if not kept and isinstance(requests[0].command, commands.RecordPayment):
+            kept = requests[:1]  # a provider's event that was another payment's is refused so, and owns its claim
         found.require(len(kept) == 1, f"the claim {claim} has {len(kept)} owners of {len(requests)} requests")
         owning |= {it.request_id for it in kept}
         if len(requests) > 1:

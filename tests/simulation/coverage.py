@@ -5,17 +5,9 @@ from collections.abc import Mapping
 from topics.refusals import PRECEDENCE
 from workers.crash_points import CrashPoint
 
-# A culprit is not simulated (tests/faults/test_culprits.py), nor are orders and plans of seats; what is forbidden is turned
-# away and not refused.
-_NOT_SIMULATED = {
-    "internal_error",
-    "forbidden",
-    "needs_order",
-    "hold_used",
-    "order_not_found",
-    "payment_of_another_order",
-    "unknown_pool",
-}
+# A culprit is not simulated (tests/faults/test_culprits.py), nor are plans of seats; what is forbidden is turned away and not
+# refused.
+_NOT_SIMULATED = {"internal_error", "forbidden", "unknown_pool"}
 
 WANTED = (
     *(f"died {point.value}" for point in CrashPoint),
@@ -24,6 +16,16 @@ WANTED = (
         f"audited: hold.{change}"
         for change in ("placed", "changed", "extended", "confirmed", "cancelled", "expired", "unchanged")
     ),
+    *(
+        f"audited: order.{change}"
+        for change in ("placed", "paid", "recovered", "cancelled", "refund_required", "refunded", "unchanged")
+    ),
+    *(f"audited: payment.{change}" for change in ("recorded", "unchanged", "orphaned")),
+    "audited: refund.required",
+    "audited: payments refused and put aside",
+    "sent: a payment before its order",
+    "sent: a payment of another order",
+    "sent: a word under another claim",
     "killed between two steps",
     "stopped in order",
     "resumed as a zombie",

@@ -18,6 +18,7 @@ import structlog
 from tests.simulation.auditor import audit
 from tests.simulation.evidence import Evidence
 from tests.simulation.gateway import Gateway
+from tests.simulation.shopping import Shopping
 from tests.simulation.site import KIND, Site
 from tests.simulation.worker import Worker
 from tests.simulation.workload import NEVER_DEFINED, SLOTS, Workload
@@ -94,12 +95,12 @@ class _Run:
         self._gateways: list[Gateway] = []
         self._born = 0
         self._sweeps = self._random.random() < 0.7
-        self._workload = Workload(site)
+        self._workload = Workload(site) if site.kind == KIND else Shopping(site)
 
     async def play(self) -> None:
         """Play it to the end."""
         self._start_worker()
-        for _ in range(GATEWAYS):
+        for _ in range(GATEWAYS if self._site.kind == KIND else 0):  # what gateways read is that of slots
             self._start_gateway()
         producers = [self._world.process(f"producer-{number}") for number in range(2)]
         sending = [
@@ -211,6 +212,8 @@ class _Run:
 
     def _kill_gateway(self) -> None:
         """End a gateway, maybe while it has locks of the cache, and start another."""
+        if not self._gateways:
+            return
         gateway = self._gateways.pop(0)
         self._site.counts["gateway killed"] += 1
         gateway.process.kill()
@@ -218,6 +221,8 @@ class _Run:
 
     def _pause_gateway(self) -> None:
         """Stop a gateway, maybe between reading and storing, for longer than its locks live."""
+        if not self._gateways:
+            return
         process = self._random.choice(self._gateways).process
         if not process.is_paused:
             self._site.counts["gateway paused"] += 1
@@ -285,9 +290,23 @@ class _Run:
     def _faults_of_sweepers(self) -> list[str]:
         """Find what nobody announced as over though all is calm: where nobody sweeps, that is as it should be."""
         until = self._site.now() - timedelta(seconds=SWEPT_WITHIN_SECONDS)
-        holds = self._site.postgres.tables.holds.values() if self._sweeps else ()
-        left = [row["hold_id"] for row in holds if row["status"] == "held" and row["expires_at"] < until]
-        return [f"{len(left)} holds are over and were not swept, such as {left[0]}"] if left else []
+        if not self._sweeps:
+            return []
+        tables = self._site.postgres.tables
+        left = [
+            *(row for row in tables.holds.values() if row["status"] == "held" and row["expires_at"] < until),
+            *(
+                row
+                for row in tables.orders.values()
+                if row["status"] == "pending_payment" and row["payment_due_at"] < until
+            ),
+            *(
+                row
+                for row in tables.payments.values()
+                if row["parked_until"] is not None and row["parked_until"] < until
+            ),
+        ]
+        return [f"{len(left)} are over and were not swept, such as {left[0]}"] if left else []
 
     def _faults_of_workers(self) -> list[str]:
         return [f"{worker.name} ended by {worker.fault!r}" for worker in self._workers if worker.fault is not None]
@@ -307,14 +326,17 @@ def evidence_of(site: Site) -> Evidence:
         "resources": list(tables.resources.values()),
         "pools": list(tables.pools.values()),
         "holds": [row | {"units": msgspec.json.decode(row["units"])} for row in tables.holds.values()],
+        "orders": list(tables.orders.values()),
+        "payments": list(tables.payments.values()),
+        "payment_events": list(tables.payment_events.values()),
     }
     return Evidence(
-        kind=KIND,
+        kind=site.kind,
         catalogue=site.catalogue,
         keys=site.keys,
-        commands=site.log.records(site.catalogue.commands(KIND)),
-        events=site.log.records(site.catalogue.events(KIND)),
-        dead_letters=site.log.records(site.catalogue.dead_letters(KIND)),
+        commands=site.log.records(site.catalogue.commands(site.kind)),
+        events=site.log.records(site.catalogue.events(site.kind)),
+        dead_letters=site.log.records(site.catalogue.dead_letters(site.kind)),
         rows=rows,
         expiries=(min(site.expiries), max(site.expiries)),
         reads=site.reads,

@@ -17,6 +17,8 @@ from topics import signatures
 from topics.catalogue import Catalogue
 
 KIND = "slot"
+SALES = "product"
+PARKING = timedelta(seconds=8)
 PARTITIONS = 3
 SECRET = b"the secret of the simulation"
 GATEWAY = signatures.gateway_key(SECRET)
@@ -43,8 +45,9 @@ class Site:
     """Servers, weather and counts."""
 
     def __init__(self, world: World, seed: int) -> None:
-        """Build it in an empty world."""
+        """Build it in an empty world; every fourth seed is a sale of products."""
         self.world = world
+        self.kind = SALES if seed % 4 == 0 else KIND
         self.seed = seed
         self.counts: Counter[str] = Counter()
         self.broker_ahead = timedelta(0)
@@ -59,7 +62,7 @@ class Site:
         self.expiries: tuple[int, ...] = self.random("expiries").choice(((5_000,), (5_000,), (1,), (2,), (1, 5_000)))
         self.bounds = _bounds(self.random("cache"))
         self.cache = MemoryCache(self._now_ms, tombstone_ms=2 * self.bounds.lock_ms)
-        self.news = News(KIND, (self.bounds.fresh_ms + self.bounds.stale_ms) / 1000)
+        self.news = News(self.kind, (self.bounds.fresh_ms + self.bounds.stale_ms) / 1000)
         self.reads: list[SlotRead] = []
         self.lists: list[ListRead] = []
         self.faults: list[str] = []
@@ -72,7 +75,7 @@ class Site:
 
     def _appended(self, record: LogRecord) -> None:
         """See that an event is told only after the cache was told: a reader that knows it must not find what was before."""
-        if record.topic != self.catalogue.events(KIND):
+        if record.topic != self.catalogue.events(self.kind):
             return
         version = int(dict(record.headers).get("ce_sequence", b"0"))
         resource_id = (record.key or b"").decode()
@@ -100,5 +103,5 @@ class Site:
 
     def lag(self) -> int:
         """Return how many commands are not acknowledged."""
-        places = [(self.catalogue.commands(KIND), number) for number in range(PARTITIONS)]
+        places = [(self.catalogue.commands(self.kind), number) for number in range(PARTITIONS)]
         return sum(self.log.end_offset(place) - self.log.group.committed.get(place, 0) for place in places)

@@ -17,7 +17,7 @@ from aiokafka.errors import CommitFailedError, KafkaError
 from schema.rows import ResourceKey
 from schema.store import RacedError, Transaction
 from tests.simulation.caching import TombstonesOfWorker
-from tests.simulation.site import KIND, PARTITIONS, SESSION_SECONDS, WORKER, Site
+from tests.simulation.site import PARKING, PARTITIONS, SESSION_SECONDS, WORKER, Site
 from tests.simulation.world import Process
 from tests.twins.memory_log import LogRecord, MemoryConsumer, MemoryProducer, Place
 from tests.twins.memory_mirror import MemoryMirror
@@ -68,7 +68,7 @@ class Worker:
         self.site = site
         self.name = name
         self.process: Process = site.world.process(name)
-        self.consumer = MemoryConsumer(site.log, name, [site.catalogue.commands(KIND)], site.line("kafka"))
+        self.consumer = MemoryConsumer(site.log, name, [site.catalogue.commands(site.kind)], site.line("kafka"))
         self.acknowledged: dict[Place, int] = {}
         self.dies_at: tuple[CrashPoint, int] | None = None
         self.fault: BaseException | None = None
@@ -145,7 +145,7 @@ class Worker:
                 await asyncio.sleep(0.1)
                 continue
             for record in records:
-                await self.pipeline.put(Delivery(self, _incoming(record), generation))
+                await self.pipeline.put(Delivery(self, _incoming(record, self.site.kind), generation))
 
     async def _heartbeats(self) -> None:
         while True:
@@ -213,6 +213,7 @@ class Worker:
             applier=Applier(
                 _counting_races(store_on(self._pool).transaction, self._raced),
                 request_retention=timedelta(days=14),
+                parking=PARKING,
                 expiries_max=self._random.choice(site.expiries),
                 reached=self._reached,
             ),
@@ -271,10 +272,10 @@ def _counting_races(transaction: Callable[[], Any], raced: Callable[[], None]) -
     return counted
 
 
-def _incoming(record: LogRecord) -> Incoming:
+def _incoming(record: LogRecord, kind: str) -> Incoming:
     return Incoming(
         topic=record.topic,
-        kind=KIND,
+        kind=kind,
         partition=record.partition,
         offset=record.offset,
         key=record.key,

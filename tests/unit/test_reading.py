@@ -158,11 +158,12 @@ def test_e66_e68_what_becomes_a_dead_letter(what: str) -> None:
 
 
 def test_every_reason_of_the_reader_is_tried() -> None:
-    """The two others are the core's and the shell's."""
+    """The others are those of the core, the shell and the gateway."""
     assert {reason for _, reason in DEAD.values()} == set(Reason) - {
         Reason.TOO_OLD,
         Reason.INTERNAL_ERROR,
         Reason.UNUSABLE_WEBHOOK,
+        Reason.REFUSED_PAYMENT,
     }
 
 

@@ -30,6 +30,18 @@ def test_e32_outcomes_are_kept_longer_than_records() -> None:
         Settings(request_retention_days=7, command_retention_days=7)
 
 
+def test_a_demo_provider_beside_accounts_is_refused() -> None:
+    """Whoever reaches it could pay their orders with no money: the message says what to do, and shows no key.
+
+    Seen to fail without the check.
+    """
+    with pytest.raises(ValidationError, match="Turn FIRMHOLD_DEMO_PROVIDER off, or unset FIRMHOLD_API_KEYS") as fault:
+        Settings.model_validate({"demo_provider": "true", "api_keys": "shop:topsecret:hold"})
+    assert "topsecret" not in str(fault.value)
+    for allowed in ({"demo_provider": "true", "api_keys": ""}, {"demo_provider": "false", "api_keys": "shop:k:hold"}):
+        Settings.model_validate(allowed)
+
+
 def test_a_marker_of_the_mirror_outlives_the_pause_between_two_looks() -> None:
     """Else all who ask for a seat would ask Postgres; without looks there are no markers."""
     with pytest.raises(ValidationError, match="must be at least twice FIRMHOLD_MIRROR_LOOK_SECONDS"):
