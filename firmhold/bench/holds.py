@@ -1,7 +1,7 @@
 """Holds over HTTP, asked the same way of Firmhold and of its peers."""
 
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import count, cycle
@@ -14,7 +14,8 @@ from firmhold.bench.samples import Samples
 
 BODY = b'{"quantity":1}'
 CAPACITY = 2_000_000_000
-_JSON = {"Content-Type": "application/json", "Prefer": "wait=30"}
+LIFETIME_SECONDS = 3600
+JSON = {"Content-Type": "application/json", "Prefer": "wait=30"}
 
 
 class _Placed(msgspec.Struct):
@@ -42,22 +43,27 @@ class MissingHoldsError(Exception):
 
 async def define_slots(contender: Contender, slots: Sequence[str], capacity: int = CAPACITY) -> None:
     """Create these slots through the front door."""
-    headers = {**_JSON, "Authorization": f"Bearer {contender.admin_key}"}
-    request = requests_of(contender.url, "PUT", headers)
-    body = msgspec.json.encode({"capacity": capacity, "hold_seconds": 3600, "max_hold_seconds": 3600})
+    settings = {"capacity": capacity, "hold_seconds": LIFETIME_SECONDS, "max_hold_seconds": LIFETIME_SECONDS}
+    await define(contender, [f"/slots/{slot}" for slot in slots], settings)
+
+
+async def define(contender: Contender, paths: Sequence[str], settings: Mapping[str, object]) -> None:
+    """Create a resource at each of these paths through the front door, all with the same settings."""
+    headers = {**JSON, "Authorization": f"Bearer {contender.admin_key}"}
+    request, body = requests_of(contender.url, "PUT", headers), msgspec.json.encode(settings)
     (connection,) = await connect(contender.url, 1)
     try:
-        for slot in slots:
-            answer = await connection.ask(request(f"/slots/{slot}", "", body))
+        for path in paths:
+            answer = await connection.ask(request(path, "", body))
             if answer.status not in {HTTPStatus.OK, HTTPStatus.CREATED}:
-                raise UnexpectedAnswerError(f"{contender.name} did not define {slot}: {answer.body[:500]!r}")
+                raise UnexpectedAnswerError(f"{contender.name} did not define {path}: {answer.body[:500]!r}")
     finally:
         connection.close()
 
 
 def hold_requests(contender: Contender, slots: Sequence[str]) -> MakeRequest:
     """Return a maker of requests for holds on these slots in turn, each with a key of its own."""
-    request = requests_of(contender.url, "POST", _JSON)
+    request = requests_of(contender.url, "POST", JSON)
     run, numbers, turn = uuid.uuid4().hex[:12], count(), cycle([f"/slots/{slot}/hold" for slot in slots])
     return lambda: request(next(turn), f'Idempotency-Key: "{run}-{next(numbers)}"\r\n', BODY)
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Mapping
 
 from firmhold.bench.cases import Bench, Group
-from firmhold.bench.scenarios import from_kafka, holds, reads, sale
+from firmhold.bench.scenarios import from_kafka, holds, reads, sale, seats
 
 Scenario = Callable[[Bench], AsyncIterator[Group]]
 
@@ -14,5 +14,6 @@ SCENARIOS: Mapping[str, Scenario] = {
     "sold-out": holds.sold_out,
     "kafka": from_kafka.straight_to_kafka,
     "reads": reads.under_writes,
+    "seats": seats.of_a_large_house,
     "sale": sale.end_to_end,
 }

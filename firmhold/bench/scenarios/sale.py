@@ -12,15 +12,14 @@ from http import HTTPStatus
 import msgspec
 
 from firmhold.bench.cases import Bench, Case, Group
+from firmhold.bench.holds import CAPACITY, JSON, define
 from firmhold.bench.http_client import Connection, close_all, connect, requests_of
 from firmhold.bench.loads import DRAIN_SECONDS_MAX, expect
 from firmhold.bench.samples import Figures, Samples, figures_of
 from gateway import standard_webhooks
 from gateway.webhooks import STANDARD_PATH
 
-_STOCK = 1_000_000_000
 _LOOK_AGAIN_SECONDS = 0.002
-_JSON = {"Content-Type": "application/json", "Prefer": "wait=30"}
 
 
 class _Hold(msgspec.Struct):
@@ -41,20 +40,9 @@ class UnpaidError(Exception):
 async def end_to_end(bench: Bench) -> AsyncIterator[Group]:
     """Let buyers go the whole way, again and again; a sale that is counted was found paid in Postgres."""
     product = f"bench-{uuid.uuid4().hex[:8]}"
-    await _define(bench, product)
+    await define(bench.firmhold, [f"/api/products/{product}"], {"stock": CAPACITY, "price": 1000, "currency": "EUR"})
     for clients in bench.clients:
         yield Group("flash sale: hold, order, paid", clients, [_sales(bench, product, clients)])
-
-
-async def _define(bench: Bench, product: str) -> None:
-    headers = {**_JSON, "Authorization": f"Bearer {bench.firmhold.admin_key}"}
-    body = msgspec.json.encode({"stock": _STOCK, "price": 1000, "currency": "EUR"})
-    (connection,) = await connect(bench.firmhold.url, 1)
-    try:
-        request = requests_of(bench.firmhold.url, "PUT", headers)(f"/api/products/{product}", "", body)
-        expect(await connection.ask(request), HTTPStatus.CREATED)
-    finally:
-        connection.close()
 
 
 def _sales(bench: Bench, product: str, clients: int) -> Case:
@@ -89,7 +77,7 @@ class _Buyer:
 
     def __init__(self, bench: Bench, product: str) -> None:
         self._secret = bench.webhook_secret
-        self._post = requests_of(bench.firmhold.url, "POST", _JSON)
+        self._post = requests_of(bench.firmhold.url, "POST", JSON)
         self._get = requests_of(bench.firmhold.url, "GET", {})
         self._product = product
 
