@@ -177,7 +177,8 @@ class Settings(BroadcastSettings, MirrorSettings):
         100
     )
     redis_rest_ms: Annotated[
-        PositiveInt, Field(description="How long a gateway leaves Redis alone that did not answer")
+        PositiveInt,
+        Field(description="How long a gateway, or a worker with its mirror, leaves Redis alone that did not answer"),
     ] = 1_000
     tombstone_seconds: Annotated[PositiveInt, Field(description="How long an invalidation outlives its write")] = 60
     cache_slots_seconds: Annotated[

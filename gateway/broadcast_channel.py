@@ -22,6 +22,7 @@ import msgspec
 
 from schema.reads import ToldReading
 from topics import events
+from topics.commands import UNREADABLE
 from topics.seating import SEAT_PATTERN, Plan, house_of
 
 _SEAT = re.compile(SEAT_PATTERN)
@@ -280,7 +281,7 @@ class Channel:
             return False
         try:
             return _seat_decoder.decode(told.data).seat in self._leaving
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return True
 
 

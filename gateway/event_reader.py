@@ -1,6 +1,7 @@
 """Read all event partitions from the end, without a group, and answer the waiters of this gateway."""
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
@@ -20,6 +21,7 @@ _PAUSE_SECONDS = 0.5
 _SIGN_OF_LIFE_SECONDS = 2.0
 _RECORDS_MAX = 2_000
 _CORRELATION_ID = "ce_correlationid"
+_PLACE = re.compile(r"([0-9]{1,10})/([0-9]{1,19})")  # more digits Kafka has not, and `int` fails over many
 _WANTED = frozenset((_CORRELATION_ID, "ce_type", "ce_commandrecord"))
 
 
@@ -103,7 +105,7 @@ class EventReader:
                 for partition, records in batches.items():
                     self._answer(records)
                     if (follower := self._followers.get(partition.topic)) is not None:
-                        follower.see(records)
+                        hand_out(follower, records)
                     self._positions[partition] = records[-1].offset + 1
         finally:
             if watching is not None:
@@ -144,9 +146,19 @@ class EventReader:
                 self._waiters.answer(request_id, answer)
 
     def _tell_decided(self, topic: str, command_record: str) -> None:
-        partition, _, offset = command_record.partition("/")
-        if partition.isdecimal() and offset.isdecimal():
-            self._decided((self._commands_of[topic], int(partition)), int(offset))
+        found = _PLACE.fullmatch(command_record)
+        if found is not None:
+            self._decided((self._commands_of[topic], int(found[1])), int(found[2]))
+
+
+def hand_out(follower: Follower, records: Sequence[ConsumerRecord]) -> None:
+    """Let a follower see records. One that fails over them has lost them: read again they would only fail again."""
+    try:
+        follower.see(records)
+    except Exception:  # noqa: BLE001 - whatever it was, others wait for the next events
+        first = records[0]
+        _log.exception("a follower failed", topic=first.topic, partition=first.partition, offset=first.offset)
+        follower.lost()
 
 
 def _answer_of(headers: Sequence[tuple[str, bytes]], value: bytes | None) -> tuple[str | None, Answer]:

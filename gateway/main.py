@@ -56,7 +56,7 @@ from gateway.publishing import Publisher
 from gateway.rate_limits import RateLimits, policies_of
 from gateway.redis_cache import RedisCache
 from gateway.redis_seats import RedisSeats
-from gateway.resting_cache import Rest, RestingCache
+from gateway.resting_cache import RestingCache
 from gateway.seat_maps import SeatMaps, lifetimes
 from gateway.seat_mirror import SeatMirror
 from gateway.submission import Bounds, Submitter
@@ -66,6 +66,7 @@ from schema.connections import Timeouts, lazy_pool
 from schema.reads import Reads
 from topics.producer import ResilientProducer
 from topics.redis_keys import RedisKeys
+from topics.redis_patience import Rest
 from topics.signatures import gateway_key
 
 _log = structlog.get_logger(__name__)

@@ -8,11 +8,11 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from gateway.cache_store import CacheUnavailableError
-from gateway.resting_cache import Rest
+from gateway.resting_cache import RestingCalls
 from gateway.seat_mirror import NOT_WHOLE, Pool, Seen
 from topics.mirror import decode_held
 from topics.redis_keys import RedisKeys, held_name, pool_name, resource_name
-from topics.redis_patience import within
+from topics.redis_patience import Rest, within
 
 
 class RedisSeats:
@@ -23,14 +23,14 @@ class RedisSeats:
         self._redis = redis
         self._keys = keys
         self._timeout_seconds = timeout_seconds
-        self._rest = rest
+        self._calls = RestingCalls(rest)
 
     async def read(self, pools: Sequence[Pool]) -> Sequence[Seen]:
         """See `MirrorReader`."""
         resources = [resource_name(pool.key.kind, pool.key.resource_id) for pool in pools]
         names = [pool_name(pool.word, pool.pool) for pool in pools]
         places = [*map(self._keys.marker, resources), *map(self._keys.held, map(held_name, resources, names))]
-        found = await self._rest.ask(lambda: self._look(places))
+        found = await self._calls.ask(lambda: self._look(places))
         return [_seen(marker, value) for marker, value in zip(found[: len(pools)], found[len(pools) :], strict=True)]
 
     async def _look(self, places: Sequence[str]) -> Sequence[Any]:

@@ -7,33 +7,30 @@ from typing import TypeVar
 import structlog
 
 from gateway.cache_store import CacheStore, CacheUnavailableError, Entry, Locked, Seen
+from topics.redis_patience import Rest
 
 _log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 
-class Rest:
-    """Asks nothing for `rest_seconds` after each failure."""
+class RestingCalls:
+    """Asks nothing while the rest is on."""
 
-    def __init__(self, rest_seconds: float, clock_seconds: Callable[[], float] = time.monotonic) -> None:
-        """Nobody waits for the clock: it only tells when to try again."""
-        self._rest_seconds = rest_seconds
-        self._clock_seconds = clock_seconds
-        self._rests_until: float | None = None
+    def __init__(self, rest: Rest) -> None:
+        """See `Rest`."""
+        self._rest = rest
 
     async def ask(self, call: Callable[[], Awaitable[T]]) -> T:
         """Return what `call` does; raises CacheUnavailableError if that does, or did a moment ago."""
-        if self._rests_until is not None and self._clock_seconds() < self._rests_until:
+        if self._rest.is_on:
             raise CacheUnavailableError("it failed a moment ago")
         try:
             answer = await call()
         except CacheUnavailableError as fault:
-            if self._rests_until is None:  # told once, however long it stays away
+            if self._rest.begin():  # told once, however long it stays away
                 _log.warning("redis does not answer, what it has is read from Postgres", fault=str(fault))
-            self._rests_until = self._clock_seconds() + self._rest_seconds
             raise
-        if self._rests_until is not None:
-            self._rests_until = None
+        if self._rest.end():
             _log.info("redis answers again")
         return answer
 
@@ -46,16 +43,16 @@ class RestingCache:
     ) -> None:
         """See `Rest`."""
         self._store = store
-        self._rest = Rest(rest_seconds, clock_seconds)
+        self._calls = RestingCalls(Rest(rest_seconds, clock_seconds))
 
     async def read(self, names: Sequence[str]) -> Mapping[str, Seen]:
         """See `CacheStore`."""
-        return await self._rest.ask(lambda: self._store.read(names))
+        return await self._calls.ask(lambda: self._store.read(names))
 
     async def lock(self, names: Sequence[str], owner: str, lock_ms: int) -> Locked:
         """See `CacheStore`."""
-        return await self._rest.ask(lambda: self._store.lock(names, owner, lock_ms))
+        return await self._calls.ask(lambda: self._store.lock(names, owner, lock_ms))
 
     async def store(self, entries: Mapping[str, Entry], owner: str, taken: Collection[str]) -> Collection[str]:
         """See `CacheStore`."""
-        return await self._rest.ask(lambda: self._store.store(entries, owner, taken))
+        return await self._calls.ask(lambda: self._store.store(entries, owner, taken))

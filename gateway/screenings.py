@@ -142,14 +142,19 @@ async def get_seat_hold(request: web.Request) -> web.Response:
 
 
 async def give_seat_back(request: web.Request) -> web.Response:
-    """Give the seat of the path back, out of the hold whose token is shown; whoever shows none is told nothing."""
+    """Give the seat of the path back, out of the hold whose token is shown; whoever shows none is told nothing.
+
+    What cannot be a seat's id is in no hold, and is answered so: Postgres is not asked, as it takes no NUL.
+    """
     context = request.app[CONTEXT]
     caller = context.holder(request)
     key = context.key(request, required=False)
     reference = read_reference(request)
     screening, seat = _screening(request), request.match_info["seat"]
     shown = token_shown(request)
-    hold_id = None if shown is None else await _hold_of(context, screening, seat, shown)
+    hold_id = None
+    if shown is not None and is_seat_id(seat):
+        hold_id = await _hold_of(context, screening, seat, shown)
     if hold_id is None:
         raise ProblemError(WRONG_TOKEN, f"seat {seat[:32]} is given back by who shows the token that it was held with")
     command = Cancel(
@@ -165,7 +170,7 @@ async def give_seat_back(request: web.Request) -> web.Response:
 async def _hold_of(context: Context, screening: ResourceKey, seat: str, token_hash: str) -> str | None:
     """Return the id of the hold with this token that has the seat, or had it: a repeat of this call is known again."""
     reading = context.reads.hold_of_seat(screening, seat, token_hash)
-    return await within(context.limits.read_seconds, reading, f"the hold of seat {seat[:32]}")
+    return await within(context.limits.read_seconds, reading, f"the hold of seat {seat}")
 
 
 def _response(request: web.Request, seat_map: SeatMap) -> web.Response:

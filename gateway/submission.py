@@ -16,13 +16,14 @@ from gateway.answers import Answers, Rendered, Style, hold_token, token_hash
 from gateway.callers import Caller
 from gateway.patience import within
 from gateway.prefer import Wait
-from gateway.problems import CONTENT_TYPE, NOT_TAKEN, OUTCOME_UNKNOWN, ProblemError, json_response
+from gateway.problems import BODY_TOO_LARGE, CONTENT_TYPE, NOT_TAKEN, OUTCOME_UNKNOWN, ProblemError, json_response
 from gateway.publishing import NotTakenError, Place, Publisher, UnacknowledgedError
 from gateway.shedding import Cause
 from gateway.waiters import Answer, Waiter, Waiters
 from schema.reads import Outcome, Reads
 from topics import commands, events
 from topics.catalogue import Catalogue
+from topics.cloudevents import EVENT_BYTES_MAX
 from topics.identifiers import request_id
 from topics.partitions import partition_of
 from topics.producer import Acknowledgement
@@ -161,6 +162,7 @@ class Submitter:
     async def _publish(self, submission: Submission, asked: str) -> Acknowledgement:
         command = submission.command
         event, place = self._event(submission, asked), self._place(submission)
+        _check_size(event)
         try:
             return await self.publisher.publish(event, place, takes_units=isinstance(command, commands.Hold))
         except UnacknowledgedError as fault:
@@ -202,6 +204,16 @@ class Submitter:
 
 def _outcome_seconds() -> Histogram:
     return Histogram(OUTCOME_SECONDS)
+
+
+def _check_size(event: CommandEvent) -> None:
+    """Raise if no worker would take the command: it has more than the body, as much as its resource and its token add."""
+    size = len(event.envelope.data)
+    if size > EVENT_BYTES_MAX:
+        detail = (
+            f"what is asked for has {size} bytes when it is written to the log, at most {EVENT_BYTES_MAX} are taken"
+        )
+        raise ProblemError(BODY_TOO_LARGE, f"{detail}: nothing was published. Ask for less at once")
 
 
 def _not_taken(fault: NotTakenError, asked: str) -> ProblemError:

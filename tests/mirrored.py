@@ -10,12 +10,12 @@ import msgspec
 from redis.asyncio import Redis
 
 from gateway.redis_seats import RedisSeats
-from gateway.resting_cache import Rest
 from gateway.seat_mirror import SeatMirror, Source
 from schema.connections import Timeouts, lazy_pool
 from schema.reads import Reads
 from tests.installation import Installation, eventually
 from topics.redis_keys import RedisKeys
+from topics.redis_patience import Rest
 
 
 @dataclass

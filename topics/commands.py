@@ -193,7 +193,7 @@ _decoders: dict[str, msgspec.json.Decoder[Command]] = {
 }
 
 # What msgspec raises on bytes of strangers: text that is not UTF-8 and deep nesting come as Python's own exceptions.
-_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class Invalid(ValueError):
@@ -204,7 +204,7 @@ def decode(type_name: str, value: bytes) -> Command:
     """Read a command of a known type from JSON; raises Invalid with the place of the first fault."""
     try:
         return _decoders[type_name].decode(value)
-    except _UNREADABLE as fault:
+    except UNREADABLE as fault:
         return _decode_with_integer_id(type_name, value, fault)
 
 
@@ -215,7 +215,7 @@ def _decode_with_integer_id(type_name: str, value: bytes, fault: Exception) -> C
         if type(fields.get("resource_id")) is int:
             fields["resource_id"] = str(fields["resource_id"])
             return msgspec.convert(fields, COMMANDS[type_name])
-    except _UNREADABLE as other:
+    except UNREADABLE as other:
         raise Invalid(str(other)) from other
     raise Invalid(str(fault)) from fault
 

@@ -1,7 +1,8 @@
-"""Wait for Redis within a bound, connecting and all: whoever asks is served without Redis rather than late."""
+"""Wait for Redis within a bound, connecting and all, and not for each failure anew: rather without Redis than late."""
 
 import asyncio
-from collections.abc import Coroutine
+import time
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -26,3 +27,30 @@ async def within(seconds: float, calling: Coroutine[Any, Any, T]) -> T:
         if not task.done():
             task.cancel()
             await asyncio.wait((task,))
+
+
+class Rest:
+    """Tells when to leave Redis alone: for `rest_seconds` after each failure, so that not everybody waits for the next."""
+
+    def __init__(self, rest_seconds: float, clock_seconds: Callable[[], float] = time.monotonic) -> None:
+        """Nobody waits for the clock: it only tells when to try again."""
+        self._rest_seconds = rest_seconds
+        self._clock_seconds = clock_seconds
+        self._until: float | None = None
+
+    @property
+    def is_on(self) -> bool:
+        """Tell whether Redis failed a moment ago."""
+        return self._until is not None and self._clock_seconds() < self._until
+
+    def begin(self) -> bool:
+        """Take note that Redis failed; tell whether it had not failed before."""
+        is_first = self._until is None
+        self._until = self._clock_seconds() + self._rest_seconds
+        return is_first
+
+    def end(self) -> bool:
+        """Take note that Redis answered; tell whether it had failed before."""
+        had_failed = self._until is not None
+        self._until = None
+        return had_failed

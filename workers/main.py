@@ -29,6 +29,7 @@ from topics.catalogue import Catalogue
 from topics.partitions import partition_of
 from topics.producer import ResilientProducer
 from topics.redis_keys import RedisKeys
+from topics.redis_patience import Rest
 from topics.signatures import worker_key
 from workers.applying import Applier
 from workers.assignment import Assignment
@@ -71,7 +72,8 @@ async def run(settings: Settings, hooks: Hooks | None = None) -> None:
     structlog.contextvars.bind_contextvars(worker=worker_id)
     async with _servers(settings) as servers:
         invalidator = _invalidator(settings, servers)
-        mirror = Mirror(_mirror_store(settings, servers, timeout_seconds=settings.redis_timeout_ms / 1000))
+        mirror_store = _mirror_store(settings, servers, timeout_seconds=settings.redis_timeout_ms / 1000)
+        mirror = Mirror(mirror_store, Rest(settings.redis_rest_ms / 1000))
         pipeline = _pipeline(settings, hooks, servers, invalidator, mirror)
         app = make_app(
             Group(settings.kafka, f"{settings.topic_prefix}{settings.consumer_group}", settings.session_timeout_seconds)

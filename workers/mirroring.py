@@ -14,6 +14,7 @@ from typing import Protocol
 import structlog
 
 from schema.rows import ResourceKey
+from topics.redis_patience import Rest
 
 _log = structlog.get_logger(__name__)
 
@@ -72,11 +73,15 @@ class MirrorStore(Protocol):
 
 
 class Mirror:
-    """Tells of batches, one after the other; what the store does not take is counted, and left to the rebuild."""
+    """Tells of batches, one after the other; what the store does not take is counted, and left to the rebuild.
 
-    def __init__(self, store: MirrorStore) -> None:
-        """Write to `store`, which has a bound of its own."""
+    While it rests nothing is told: else each batch would wait for the bound of every batch before it.
+    """
+
+    def __init__(self, store: MirrorStore, rest: Rest) -> None:
+        """Write to `store`, which has a bound of its own, and is left alone after it failed."""
         self._store = store
+        self._rest = rest
         self._turn = asyncio.Lock()
         self._doubted: set[ResourceKey] = set()
         self._wanted: set[ResourceKey] = set()
@@ -88,14 +93,24 @@ class Mirror:
         if not changes:
             return
         async with self._turn:  # in the order of the batches: another order looks like something that was not told
+            if self._rest.is_on:
+                self._skip(changes)
+                return
             try:
-                self.want(await self._store.tell(changes))
+                behind = await self._store.tell(changes)
             except (OSError, TimeoutError) as fault:
-                self.skipped += 1
+                self._rest.begin()
+                self._skip(changes)
                 _log.warning(
                     "redis did not take a mirror write, a rebuild will", resources=len(changes), fault=repr(fault)
                 )
-                self.doubt(change.key for change in changes)
+            else:
+                self._rest.end()
+                self.want(behind)
+
+    def _skip(self, changes: Sequence[Change]) -> None:
+        self.skipped += 1
+        self.doubt(change.key for change in changes)
 
     def want(self, keys: Collection[ResourceKey]) -> None:
         """Ask for a look at these resources: their mirror may not be whole."""

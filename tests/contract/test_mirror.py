@@ -12,12 +12,12 @@ import pytest_asyncio
 from redis.asyncio import Redis
 
 from gateway.redis_seats import RedisSeats
-from gateway.resting_cache import Rest
 from gateway.seat_mirror import MirrorReader, Pool
 from schema.rows import ResourceKey
 from tests.twins.memory_mirror import MemoryMirror
 from topics.mirror import HeldPool, encode_held
 from topics.redis_keys import RedisKeys, pool_name
+from topics.redis_patience import Rest
 from workers.mirroring import Change, Kept, MirrorStore, Snapshot
 from workers.redis_mirror import POOLS_AT_ONCE, MirrorLives, RedisMirror
 

@@ -18,12 +18,13 @@ from tests.faults.test_cache import silenced
 from tests.installation import Installation, installation
 from tests.mirrored import Mirrored, mirrored
 from tests.servers import Urls
-from topics.commands import Cancel
+from topics.commands import Cancel, Hold
 from topics.producer import ResilientProducer
 from topics.seating import Row
 from workers.crash_points import CrashPoint
 
 SEATS_OF_A_ROW = 50
+LONE_SECONDS = 3.0
 ROWS = [Row(row=name, seats=SEATS_OF_A_ROW) for name in "ABCDEFGHIJK"]
 # Looks are as rare as can be, so that nothing heals by a look while a test looks; but for the one of the worker's start.
 RARE = {"FIRMHOLD_MIRROR_LOOK_SECONDS": "300", "FIRMHOLD_MIRROR_MARKER_SECONDS": "600"}
@@ -149,6 +150,25 @@ async def test_redis_is_silent_during_holds(office: BoxOffice, own_servers: Serv
     await mirror.becomes_whole(screening)
     assert await mirror.holds(screening) == dict.fromkeys(seats_of("B"), second)
     assert writes_seconds < 4
+
+
+async def test_lone_holds_while_redis_is_silent(office: BoxOffice, own_servers: Servers, mirror: Mirrored) -> None:
+    """Each in a batch of its own: they do not wait for Redis one after the other, and the mirror has them afterwards.
+
+    Seen to fail (LONE_SECONDS) without the rest of `Mirror`: its wait of 100 ms comes once for each batch.
+    """
+    office.site.more |= RARE
+    await office.site.start_worker(FIRMHOLD_BATCH_COMMANDS_MAX="1")
+    screening = await office.define(*ROWS)
+    await mirror.becomes_whole(screening)
+    seats = seats_of("A")[:30]
+    with silenced(own_servers):
+        began = time.monotonic()
+        holds = await office.ask(*(Hold(resource_id=screening, seats=(seat,), token_hash=TOKEN) for seat in seats))
+        seconds = time.monotonic() - began
+    await mirror.becomes_whole(screening)
+    assert await mirror.holds(screening) == dict(zip(seats, holds, strict=True))
+    assert seconds < LONE_SECONDS
 
 
 async def test_a_crash_between_commit_and_mirror_is_healed(office: BoxOffice, mirror: Mirrored) -> None:

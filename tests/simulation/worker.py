@@ -24,6 +24,7 @@ from tests.twins.memory_mirror import MemoryMirror
 from tests.twins.memory_store import MemoryPool, store_on
 from topics.partitions import partition_of
 from topics.producer import Acknowledgement, Record, SendAll
+from topics.redis_patience import Rest
 from workers.applying import Applier
 from workers.crash_points import CrashPoint
 from workers.emitting import Emitter
@@ -218,7 +219,7 @@ class Worker:
                 reached=self._reached,
             ),
             invalidator=Invalidator(TombstonesOfWorker(site.cache, site.line("redis"), site.news)),
-            mirror=Mirror(MemoryMirror(lambda: 0)),  # slots have nothing that is mirrored
+            mirror=Mirror(MemoryMirror(lambda: 0), Rest(0.0)),  # slots have nothing that is mirrored
             emitter=Emitter(site.catalogue),
             send_all=send_all,
             limits=Limits(
