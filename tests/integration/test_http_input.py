@@ -16,6 +16,7 @@ from tests.installation import ADMIN_KEY, ALICE_KEY, BOB_KEY, Client, Installati
 from tests.integration.expectations import caused_by, fresh, headers_of, problem
 from topics.cloudevents import EVENT_BYTES_MAX
 from topics.commands import Hold, encode
+from topics.identifiers import hold_id_of, request_id
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -165,11 +166,12 @@ async def test_a_body_whose_command_no_worker_takes(alice: Client, running: Inst
     topic = running.settings.catalogue().commands("screening")
     before = await running.end_offsets(topic)
     hold = {"method": "POST", "path": f"/screenings/{screening}/holds"}
-    change = {"method": "PATCH", "path": f"/holds/{'x' * 64}"}
+    hold_id = hold_id_of(request_id("screening", screening, "gateway/alice", "key", bytes(32)))
+    change = {"method": "PATCH", "path": f"/holds/{hold_id}"}
     for call in (hold, hold | {"reference": "x" * (room + 1), "seats_of": 2_970}, change):
         problem(await _asks(alice, seats, **call), 413, "body_too_large")
     assert await running.end_offsets(topic) == before
-    problem(await _asks(alice, seats, **hold, reference="x" * room, seats_of=2_970), 404, "unknown_resource")
+    problem(await _asks(alice, seats, **hold, reference="x" * room, seats_of=2_970), 404, "not_found")
 
 
 async def _asks(

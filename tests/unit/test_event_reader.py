@@ -55,7 +55,7 @@ def test_a_follower_that_fails_costs_itself() -> None:
     ids=["text", "deep", "type", "none", "bytes"],
 )
 def test_a_seat_that_cannot_be_read_makes_a_channel_begin_anew(data: bytes) -> None:
-    """It may be one of those that left the plan. Seen to fail (UnicodeDecodeError, RecursionError) on msgspec's own errors alone."""
+    """It may be one that left the plan. Seen to fail (UnicodeDecodeError, RecursionError) with the errors of msgspec alone."""
     channel = Channel(10)
     channel.reading_ended(channel.reading_begins(), Snapshot("0" * 12, 1, b"", frozenset(("Z1",))))
     assert channel.is_following
