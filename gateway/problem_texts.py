@@ -45,7 +45,7 @@ TEXTS: Mapping[str, str] = {
     "are one answer. A request that was accepted and is not yet decided is `queued`, never this.",
     "method_not_allowed": "The path is one of this service's, the method is not; `Allow` names those that are.",
     "body_too_large": "The body is longer than this installation takes (`FIRMHOLD_BODY_BYTES_MAX`), or what it asks for has more "
-    "than 64 KiB as a command on the log. Nothing was published.",
+    "than 64 KiB as a command on the log.",
     "rate_limited": "The account has used up a quota of writes; `violated-policies` names it, and `Retry-After` is when there is "
     "room again. Nothing was published.",
     "outcome_unknown": "The log did not confirm in time that it has the request: it may be decided or not. `request_id` is where "
