@@ -22,7 +22,7 @@ SEATS_PER_ROW_MAX: Final = 999
 UNITS_BYTES_MAX: Final = 60_000
 BYTES_BESIDE_AN_ID: Final = 5
 _UNITS_DIGITS_MAX: Final = 10
-HOUSES_KEPT: Final = 128  # 1.4 MB each for 5,000 seats, so 180 MB at most
+HOUSES_KEPT: Final = 128  # 1 MB each for 5,000 seats, so 130 MB at most
 
 ROW_PATTERN: Final = r"^[A-Za-z0-9_-]{0,15}[A-Za-z_-]$(?!\n)"
 SEAT_PATTERN: Final = r"^[A-Za-z0-9_-]{0,15}[A-Za-z_-][1-9][0-9]{0,2}$(?!\n)"

@@ -22,7 +22,7 @@ from topics.seating import Row
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 LISTENERS = 1_000
 ROWS = tuple(Row(row=f"{a}{b}", seats=100) for a in "ABCDE" for b in "ABCDEFGHIJ")  # 5,000 seats
-MEMORY_MAX_BYTES = 60_000_000  # 19 MB were measured
+MEMORY_MAX_BYTES = 35_000_000  # 19 MB were measured
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -128,9 +128,7 @@ async def test_all_5000_seats_and_all_places(house: Counted, pool: asyncpg.Pool)
     await house.apply(DefineResource(resource_id="hall", rows=ROWS, areas=AREAS), kind="screening")
     places = {area.id: area.capacity for area in AREAS}
     text = "x" * 128
-    whole = Hold(
-        resource_id="hall", token_hash=TOKEN, seats=SEATS, areas=places, buyer=text, client_reference=text
-    )
+    whole = Hold(resource_id="hall", token_hash=TOKEN, seats=SEATS, areas=places, buyer=text, client_reference=text)
     assert len(encode(whole)) < EVENT_BYTES_MAX
     (placed,) = await house.apply(whole, kind="screening")
     (refused,) = await house.apply(msgspec.structs.replace(whole, buyer="another"), kind="screening")

@@ -22,6 +22,7 @@ from topics.commands import (
     fingerprint,
 )
 from topics.resources import ClaimAt
+from topics.seating import AREAS_MAX
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -122,6 +123,15 @@ def test_a_hold_is_named_by_printable_ascii(type_name: str, hold_id: object) -> 
     """What could be no id of ours need not be looked up."""
     with pytest.raises(Invalid, match=r"\$\.hold_id"):
         read(type_name, {**OF_HOLD[type_name], "hold_id": hold_id})
+
+
+@pytest.mark.parametrize(("type_name", "fields"), [("Hold", {}), ("ChangeHold", {"hold_id": "h"})])
+def test_no_more_areas_are_named_than_a_house_has(type_name: str, fields: dict[str, object]) -> None:
+    """A refusal names all that are unknown, and has to fit into an event. Seen to fail without a bound."""
+    areas = {f"floor_{place}": 1 for place in range(AREAS_MAX)}
+    assert read(type_name, {**fields, "areas": areas})
+    with pytest.raises(Invalid, match=r"\$\.areas"):
+        read(type_name, {**fields, "areas": {**areas, "one_more": 1}})
 
 
 @pytest.mark.parametrize("quantity", NOT_UNITS)

@@ -10,9 +10,7 @@ from topics.seating import Area, Plan, Row, is_seat_id, row_and_number
 PLAN = Plan(rows=(Row(row="A", seats=3, blocked=(2, 3)),), areas=(Area(id="floor", capacity=2),))
 
 
-def reading(
-    held: dict[str, int], taken: dict[str, int], *, over_count: int = 0, epoch: str = "e1"
-) -> PoolsReading:
+def reading(held: dict[str, int], taken: dict[str, int], *, over_count: int = 0, epoch: str = "e1") -> PoolsReading:
     """Return a reading of the house at version 5."""
     settings = Settings(hold_seconds=1, max_hold_seconds=1, plan=PLAN)
     return PoolsReading(epoch, 5, settings, held, taken, over_count, None)
