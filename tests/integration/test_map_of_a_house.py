@@ -6,8 +6,8 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from schema.connections import Timeouts, lazy_pool
 from gateway.seat_maps import tag_of
+from schema.connections import Timeouts, lazy_pool
 from schema.reads import PoolsReading, Reads
 from schema.rows import ResourceKey
 from schema.store import Store
