@@ -124,7 +124,10 @@ async def test_all_5000_seats_at_once(house: Counted, pool: asyncpg.Pool) -> Non
 
 
 async def test_all_5000_seats_and_all_places(house: Counted, pool: asyncpg.Pool) -> None:
-    """With 100 areas of the longest names, and no place left in them: command and events fit into 64 KiB all the same."""
+    """With 100 areas of the longest names, and no place left in them: command and events fit into 64 KiB all the same.
+
+    48,911 and 59,775 bytes; fails if an event names its units once more.
+    """
     await house.apply(DefineResource(resource_id="hall", rows=ROWS, areas=AREAS), kind="screening")
     places = {area.id: area.capacity for area in AREAS}
     text = "x" * 128

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from topics.commands import MAX_UNITS
+from topics.commands import MAX_UNITS, ChangeHold, Hold, Invalid, decode, encode
 from topics.seating import (
     AREAS_MAX,
     BYTES_BESIDE_AN_ID,
@@ -88,6 +88,17 @@ def test_the_largest_house_fits_an_event(seats: int, areas_count: int) -> None:
     more = (*fitting, Row(row="R999-", seats=seats), Row(row="R998-", seats=seats))
     assert [fault.pointer for fault in faults_of_plan(more, areas, None)] == ["/rows"]
     assert len('"":1,') == BYTES_BESIDE_AN_ID
+
+
+@pytest.mark.parametrize("command", [Hold(resource_id="r"), ChangeHold(resource_id="r", hold_id="h")])
+def test_no_more_areas_are_named_than_a_house_has(command: Hold | ChangeHold) -> None:
+    """A refusal names all that are unknown, and has to fit into an event. Seen to fail without a bound."""
+    areas = {f"floor_{place}": 1 for place in range(AREAS_MAX)}
+    fitting = msgspec.structs.replace(command, areas=areas)
+    assert decode(type(command).__name__, encode(fitting)) == fitting
+    too_many = msgspec.structs.replace(command, areas={**areas, "one_more": 1})
+    with pytest.raises(Invalid, match=r"\$\.areas"):
+        decode(type(command).__name__, encode(too_many))
 
 
 def test_a_hundred_houses_are_kept_spelt_out() -> None:
