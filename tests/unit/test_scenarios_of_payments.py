@@ -59,6 +59,34 @@ PENDING = {
         pay e2 shoe o1 bank/p1 attempt_failed                -> recorded version=4 held=2
         pay e3 shoe o1 bank/p1 paid                          -> counted paid:o1
     """,
+    "e36 an event id that comes with other words is no copy, however late, whoever sends it": f"""{ORDERED}
+        pay e1 shoe o1 bank/p1 processing                    -> recorded version=4
+        pay e1 shoe o1 bank/p1 paid amount=1000              -> idempotency_key_reused version=4 held=2
+        pay e1 shoe o1 bank/p1 paid amount=1000 claim=other  -> idempotency_key_reused version=4
+        purge
+        pay e1 shoe o1 bank/p1 paid amount=1000              -> idempotency_key_reused version=4
+        pay e1 shoe o1 bank/p1 processing claim=third        -> unchanged version=4
+        pay e2 shoe o1 bank/p1 paid amount=1000              -> counted paid:o1
+        pay e2 shoe o1 bank/p1 paid amount=999 claim=c4      -> idempotency_key_reused
+        pay e2 shoe o1 bank/p1 paid amount=1000 currency=EUR claim=c5 -> idempotency_key_reused
+        pay e3 shoe o1 bank/p1 refunded amount=5             -> recorded
+        pay e3 shoe o1 bank/p1 refunded amount=5 return_units=true claim=c6 -> idempotency_key_reused
+        pay e3 shoe o1 bank/p1 refunded amount=5 claim=c7    -> unchanged
+    """,
+    "e36 an event id that comes with other words in one batch": f"""{ORDERED}
+        batch
+        pay e1 shoe o1 bank/p1 processing                    -> recorded
+        pay e1 shoe o1 bank/p1 paid amount=1000              -> idempotency_key_reused held=2
+        pay e1 shoe o1 bank/p1 paid amount=1000 claim=other  -> idempotency_key_reused
+        pay e1 shoe o1 bank/p1 processing claim=third        -> unchanged
+        end
+    """,
+    "e36 an event that comes again for another product is no copy": f"""{ORDERED}
+        define boot capacity=2 price=500 currency=EUR        -> defined
+        pay e1 shoe o1 bank/p1 paid amount=400               -> counted
+        pay e1 boot o1 bank/p1 paid amount=400 claim=other   -> idempotency_key_reused
+        pay e1 shoe o1 bank/p1 paid amount=400 claim=third   -> unchanged held=2
+    """,
     "pending, fails for good": f"""{ORDERED}
         pay e1 shoe o1 bank/p1 failed                        -> recorded cancelled:o1 ended_by=failure held=0 remaining=2
         pay e2 shoe o1 bank/p1 failed                        -> recorded version=5
@@ -128,10 +156,10 @@ PENDING = {
 AFTER_PAYING = {
     "e36 paid, paid again by the same payment: nothing": f"""{PAID}
         pay e2 shoe o1 bank/p1 paid amount=1000              -> ignored version=5 taken=2
-        pay e1 shoe o1 bank/p1 paid amount=1000 claim=other  -> unchanged version=5
+        pay e1 shoe o1 bank/p1 paid amount=1000 currency=EUR claim=other -> unchanged version=5
         purge
         tick 259200 seconds
-        pay e1 shoe o1 bank/p1 paid amount=1000              -> unchanged version=5 taken=2
+        pay e1 shoe o1 bank/p1 paid amount=1000 currency=EUR -> unchanged version=5 taken=2
         pay e1 shoe o1 bank/p9 paid amount=1000 claim=third  -> idempotency_key_reused
         pay e1 shoe o1 card/p9 paid amount=1000 claim=fourth -> refund_required refund:card/p9
     """,

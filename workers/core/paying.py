@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from schema.money import counted, counts, net
-from schema.rows import Order, Payment, PaymentEvent, UnitsAre
+from schema.rows import Order, Payment, PaymentEvent, PaymentWords, UnitsAre
 from topics import commands, events
 from topics.orders import EndedBy, OrderStatus, PaymentEffect, PaymentReport, PaymentStatus, RefundCause
 from workers.core.ending import end
@@ -20,6 +20,11 @@ from workers.core.units import lack, make_firm, put_back, take
 
 _Judged = tuple[Payment, PaymentEffect]
 _ENDED = (OrderStatus.CANCELLED, OrderStatus.REFUND_REQUIRED)
+
+
+def words_of(command: commands.RecordPayment) -> PaymentWords:
+    """Return what a provider says, for comparing it with what it said before by the same event id."""
+    return PaymentWords(command.payment_id, command.status, command.amount, command.currency, command.return_units)
 
 
 def recorded_before(draft: Draft, ask: Ask) -> bool:
@@ -40,6 +45,8 @@ def record(draft: Draft, ask: Ask, command: commands.RecordPayment, parking: tim
     if ask.payment_order_id not in {None, command.order_id}:
         return No("payment_of_another_order", f"{command.provider}'s payment {command.payment_id} is another order's")
     order = draft.order(command.order_id)
+    if ask.is_recorded:
+        return No("idempotency_key_reused", f"{command.provider}'s event {command.event_id} is of another resource")
     before = draft.payment(command.order_id, (command.provider, command.payment_id)) or _unheard_of(draft, command)
     mismatches = _mismatches(_currency_of(order, before, command.status), command.amount, command.currency)
     payment, effect = _judge(draft, order, before, command, mismatches=mismatches)
@@ -297,6 +304,7 @@ def _event(draft: Draft, ask: Ask, command: commands.RecordPayment, effect: Paym
         report=command.status,
         amount=command.amount,
         currency=command.currency,
+        return_units=command.return_units,
         effect=effect,
         request_id=ask.request_id,
         arrived_at=draft.arrived_at,
