@@ -66,7 +66,8 @@ async def read_known_payments(connection: PoolConnectionProxy, named: Collection
         [event_id for _, _, event_id in named],
     )
     return [
-        KnownPayment(row["provider"], row["payment_id"], row["event_id"], row["order_id"], _recorded(row)) for row in rows
+        KnownPayment(row["provider"], row["payment_id"], row["event_id"], row["order_id"], _recorded(row))
+        for row in rows
     ]
 
 

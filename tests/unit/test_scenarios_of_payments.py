@@ -126,7 +126,7 @@ PENDING = {
         pay e2 shoe o1 bank/p2 paid amount=0 currency=EUR    -> mismatched held=2
         pay e3 shoe o1 bank/p3 paid amount=-5                -> mismatched held=2
         pay e4 shoe o1 bank/p4 failed currency=USD           -> recorded held=2
-        pay e5 shoe o1 bank/p5 refunded currency=USD         -> recorded payment=processing held=2
+        pay e5 shoe o1 bank/p5 refunded currency=USD         -> recorded payment=refunded held=2
     """,
     "another currency, fails: recorded, be it the mismatched payment or another": f"""{ORDERED}
         pay e1 shoe o1 bank/p1 paid amount=1000 currency=USD -> mismatched
@@ -146,6 +146,23 @@ PENDING = {
         pay e8 shoe o1 bank/p3 refunded amount=300           -> recorded payment=mismatched
         pay e9 shoe o1 bank/p3 refunded                      -> recorded payment=refunded refunded=300 held=2
         pay e10 shoe o1 bank/p4 paid amount=1000             -> counted paid:o1 taken=2
+    """,
+    "another currency, refunded before it is heard of: nothing is left that needs an operator": f"""{ORDERED}
+        pay e1 shoe o1 bank/p1 refunded amount=1000 currency=USD -> recorded payment=processing refunded=1000
+        pay e2 shoe o1 bank/p1 paid amount=1000 currency=USD -> recorded payment=refunded refunded=1000
+        pay e3 shoe o1 bank/p2 refunded amount=300 currency=USD -> recorded payment=processing
+        pay e4 shoe o1 bank/p2 refunded amount=400 currency=EUR -> recorded payment=processing refunded=300
+        pay e5 shoe o1 bank/p2 paid amount=1000              -> mismatched payment=mismatched refunded=300
+        pay e6 shoe o1 bank/p2 refunded amount=1000          -> recorded payment=refunded refunded=1000
+        pay e7 shoe o1 bank/p3 refunded currency=USD         -> recorded payment=refunded
+        pay e8 shoe o1 bank/p3 paid amount=1000 currency=USD -> ignored payment=refunded held=2
+        pay e9 shoe o1 bank/p4 refunded amount=1000          -> recorded payment=processing
+        pay e10 shoe o1 bank/p4 paid amount=1000 currency=USD -> recorded payment=refunded refunded=1000 held=2
+    """,
+    "another currency, refunded, and then paid in the order's: that was refunded of other money": f"""{ORDERED}
+        pay e1 shoe o1 bank/p1 refunded amount=1000 currency=USD return_units=true -> recorded payment=processing
+        pay e2 shoe o1 bank/p1 paid amount=1000 currency=EUR -> counted paid:o1 taken=2
+        pay e3 shoe o1 bank/p1 refunded                      -> recorded refunded:o1 taken=2
     """,
     "a payment that was mismatched may be put right": f"""{ORDERED}
         pay e1 shoe o1 bank/p1 paid amount=1000 currency=USD -> mismatched

@@ -48,7 +48,9 @@ def record(draft: Draft, ask: Ask, command: commands.RecordPayment, parking: tim
     if ask.is_recorded:
         return No("idempotency_key_reused", f"{command.provider}'s event {command.event_id} is of another resource")
     before = draft.payment(command.order_id, (command.provider, command.payment_id)) or _unheard_of(draft, command)
-    mismatches = _mismatches(_currency_of(order, before, command.status), command.amount, command.currency)
+    # A report that names no currency is in that of its payment.
+    currency = command.currency or before.currency
+    mismatches = _mismatches(_currency_of(order, before, command.status), command.amount, currency)
     payment, effect = _judge(draft, order, before, command, mismatches=mismatches)
     if order is None and payment.status is PaymentStatus.PAID and before.status is not PaymentStatus.PAID:
         payment = replace(payment, parked_until=draft.decided_at + parking)
@@ -126,9 +128,15 @@ def _paid(
     if PaymentHappening.PAY not in ways:
         return before, PaymentEffect.IGNORED
     happening = PaymentHappening.MISMATCH if mismatches else PaymentHappening.PAY
-    payment = replace(before, status=ways[happening], amount=command.amount, currency=command.currency)
+    currency = command.currency or before.currency
+    payment = replace(before, status=ways[happening], amount=command.amount, currency=currency)
+    if before.currency not in {None, currency}:
+        # What was refunded so far was not of this money.
+        payment = replace(payment, refunded_amount=0, returns_units=False)
     if mismatches:
-        return payment, PaymentEffect.MISMATCHED
+        payment = _unless_refunded(payment) if payment.amount is not None and payment.amount > 0 else payment
+        is_back = payment.status is PaymentStatus.REFUNDED
+        return payment, PaymentEffect.RECORDED if is_back else PaymentEffect.MISMATCHED
     if order is not None:
         return _fate(draft, order, payment)
     return (payment if payment.amount is None else _unless_refunded(payment)), PaymentEffect.PARKED
@@ -222,6 +230,7 @@ def _refunded(order: Order | None, before: Payment, command: commands.RecordPaym
     """
     payment = replace(
         before,
+        currency=before.currency or command.currency,
         returns_units=before.returns_units or command.return_units,
         took_units=before.took_units or (order is not None and order.status is OrderStatus.PAID and counts(before)),
     )
@@ -268,8 +277,11 @@ def _has_failed(order: Order, payment: Payment) -> bool:
 
 
 def _currency_of(order: Order | None, payment: Payment, report: PaymentReport) -> str | None:
-    """Return the currency that a report must be in: a refund in that of its payment, all else in the order's."""
-    if report is PaymentReport.REFUNDED and payment.currency is not None:
+    """Return the currency that a report must be in: a refund in that of its payment, all else in the order's.
+
+    A refund that overtakes its payment may be in any: it tells the payment's.
+    """
+    if report is PaymentReport.REFUNDED:
         return payment.currency
     return None if order is None else order.currency
 
