@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Protocol
 
+import msgspec
 import structlog
 from aiokafka import ConsumerRecord
 
-from gateway.broadcast_channel import Cause, Channel, Cursor, Piece, Told, snapshot_of
+from gateway.broadcast_channel import OF_SEATS, Cause, Channel, Cursor, Piece, Told, snapshot_of
 from gateway.patience import within
 from gateway.problems import ProblemError
 from schema.reads import ToldReading
@@ -25,6 +26,7 @@ from topics.events import CHANGE_NOTHING
 _log = structlog.get_logger(__name__)
 _AGAIN_SECONDS = 1.0
 _VERSION_DIGITS_MAX = 20
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ONE_LINE = bytes.maketrans(b"\r\n", b"  ")  # in JSON they are only between values
 
 
@@ -294,9 +296,20 @@ class Broadcast:
 
 
 def told_of(record: ConsumerRecord) -> Told | None:
-    """Read an event; None if it has no version of its own."""
+    """Read an event as it is told, one of a seat without the hold's id: that leads who has the account to the token.
+
+    None if it has no version of its own, or cannot be read; the gap that it leaves is healed by a snapshot.
+    """
     wanted = {name: content for name, content in record.headers if name in {"ce_type", "ce_sequence"} and content}
     kind, sequence = wanted.get("ce_type", b"").decode("utf-8", "replace"), wanted.get("ce_sequence", b"")
     if kind in CHANGE_NOTHING or not sequence.isdigit() or len(sequence) > _VERSION_DIGITS_MAX:
         return None
-    return Told(int(sequence), kind, (record.value or b"").translate(_ONE_LINE))
+    data = record.value or b""
+    if kind in OF_SEATS:
+        try:
+            members = _members.decode(data)
+        except msgspec.DecodeError:
+            return None
+        members.pop("hold_id", None)
+        data = msgspec.json.encode(members)
+    return Told(int(sequence), kind, data.translate(_ONE_LINE))

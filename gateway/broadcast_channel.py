@@ -27,7 +27,7 @@ from topics.seating import SEAT_PATTERN, Plan, house_of
 
 _SEAT = re.compile(SEAT_PATTERN)
 _EVENT_ID = re.compile(r"([0-9a-f]{12})-(0|[1-9][0-9]{0,17})")
-_OF_SEATS = frozenset((events.SEAT_HELD, events.SEAT_TAKEN, events.SEAT_RELEASED))
+OF_SEATS = frozenset((events.SEAT_HELD, events.SEAT_TAKEN, events.SEAT_RELEASED))
 _PIECE_BYTES = 65_536  # what a listener is given at once, of events: a slow one has no more than this waiting for him
 
 
@@ -145,7 +145,7 @@ class Channel:
             self._last = told.version
             if told.type == events.RESOURCE_DEFINED or (self._leaving and self._is_leaving(told)):
                 self.forget(Cause.PLAN)
-            elif told.type in _OF_SEATS:
+            elif told.type in OF_SEATS:
                 self._keep(told)
 
     def forget(self, cause: Cause) -> None:

@@ -5,7 +5,6 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
-from aiohttp.helpers import ETAG_ANY
 
 from gateway import resources
 from gateway.answers import token_shown
@@ -176,12 +175,18 @@ async def _hold_of(context: Context, screening: ResourceKey, seat: str, token_ha
 def _response(request: web.Request, seat_map: SeatMap) -> web.Response:
     """Return the map as the client takes it; one tag for both forms makes it a weak one (RFC 9110, 8.8.3.3)."""
     headers = {"ETag": f'W/"{seat_map.tag}"', "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
-    if any(one.value in {seat_map.tag, ETAG_ANY} for one in request.if_none_match or ()):
+    if _has(request, seat_map.tag):
         return web.Response(status=304, headers=headers)
     if _takes_gzip(request):
         headers["Content-Encoding"] = "gzip"
         return web.Response(body=seat_map.compressed, content_type="application/json", headers=headers)
     return web.Response(body=gzip.decompress(seat_map.compressed), content_type="application/json", headers=headers)
+
+
+def _has(request: web.Request, tag: str) -> bool:
+    """Tell whether the client has what bears this tag; `*` is whatever there is, `"*"` a tag (aiohttp gives both as one)."""
+    is_any = request.headers.get("If-None-Match", "").strip() == "*"
+    return is_any or any(one.value == tag for one in request.if_none_match or ())
 
 
 def _takes_gzip(request: web.Request) -> bool:

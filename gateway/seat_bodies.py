@@ -35,7 +35,11 @@ Seats = Annotated[
     Field(max_length=seating.SEATS_MAX, json_schema_extra={"minItems": 1}),
     AfterValidator(_some),
 ]
-Areas = Annotated[dict[AreaId, Units], Field(json_schema_extra={"minProperties": 1}), AfterValidator(_some)]
+Areas = Annotated[
+    dict[AreaId, Units],
+    Field(max_length=seating.AREAS_MAX, json_schema_extra={"minProperties": 1}),
+    AfterValidator(_some),
+]
 
 
 class RowBody(Body):

@@ -108,8 +108,11 @@ def lifetimes(fresh_seconds: int, stale_seconds: int, tombstone_seconds: int) ->
 
 
 def tag_of(reading: PoolsReading) -> str:
-    """Return what tells a map from any other of its screening: a version changes by time only, as holds come to be over."""
-    return f"{reading.version}-{reading.over_count}"
+    """Return what tells a map from any other of its screening: a version changes by time only, as holds come to be over.
+
+    After a backup was restored a version comes again, with other seats; by its epoch it is told from the one before.
+    """
+    return f"{reading.epoch}-{reading.version}-{reading.over_count}"
 
 
 def shown(screening_id: str, reading: PoolsReading) -> MapShown:

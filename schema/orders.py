@@ -10,8 +10,8 @@ import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
 from schema import queries
-from schema.rows import Order, Payment, PaymentEvent, ResourceKey, UnitsAre
-from topics.orders import EndedBy, OrderStatus, PaymentStatus
+from schema.rows import Order, Payment, PaymentEvent, PaymentWords, ResourceKey, UnitsAre
+from topics.orders import EndedBy, OrderStatus, PaymentReport, PaymentStatus
 
 _units: Final = msgspec.json.Decoder(dict[str, int])
 _encode: Final = msgspec.json.encode
@@ -22,13 +22,13 @@ Named = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class KnownPayment:
-    """What is known of a payment that a command reports, wherever it lives: its order, the payment that the event is of."""
+    """What is known of a payment that a command reports, wherever it lives: its order, and what the event said."""
 
     provider: str
     payment_id: str
     event_id: str
     order_id: str | None
-    recorded_of: str | None
+    recorded: PaymentWords | None
 
 
 async def read_orders(
@@ -66,9 +66,21 @@ async def read_known_payments(connection: PoolConnectionProxy, named: Collection
         [event_id for _, _, event_id in named],
     )
     return [
-        KnownPayment(row["provider"], row["payment_id"], row["event_id"], row["order_id"], row["recorded_of"])
+        KnownPayment(row["provider"], row["payment_id"], row["event_id"], row["order_id"], _recorded(row))
         for row in rows
     ]
+
+
+def _recorded(row: asyncpg.Record) -> PaymentWords | None:
+    if row["recorded_of"] is None:
+        return None
+    return PaymentWords(
+        payment_id=row["recorded_of"],
+        report=PaymentReport(row["report"]),
+        amount=row["amount"],
+        currency=row["currency"],
+        return_units=row["return_units"],
+    )
 
 
 async def write_orders(connection: PoolConnectionProxy, orders: Sequence[tuple[ResourceKey, Order]]) -> None:
@@ -128,6 +140,7 @@ async def write_payment_events(connection: PoolConnectionProxy, events: Sequence
         [event.report.value for event in events],
         [event.amount for event in events],
         [event.currency for event in events],
+        [event.return_units for event in events],
         [event.effect.value for event in events],
         [event.request_id for event in events],
         [event.arrived_at for event in events],

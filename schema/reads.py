@@ -43,9 +43,11 @@ class PoolsReading:
     """A resource with the units of its pools that are out, of one instant; a pool that is not named has none out.
 
     What holds past their expiry have counts as free. As long as the version stays, this changes only by time passing:
-    `over_count`, how many holds are over that nobody has ended yet, tells two such readings apart.
+    `over_count`, how many holds are over that nobody has ended yet, tells two such readings apart. Of another `epoch` a
+    version is another one: see `ToldReading`.
     """
 
+    epoch: str
     version: int
     settings: Settings
     held: dict[str, int]
@@ -126,6 +128,7 @@ class Reads:
         if row is None:
             return None
         return PoolsReading(
+            row["epoch"],
             row["version"],
             _settings.decode(row["settings"]),
             _those_out(row["pools"], row["held"]),

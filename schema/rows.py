@@ -3,7 +3,7 @@
 No I/O and no rules here. Instants are aware datetimes in UTC, counts are units.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
@@ -153,8 +153,29 @@ class Payment:
 
 
 @dataclass(frozen=True, slots=True)
+class PaymentWords:
+    """What an event of a provider says, and of which payment; `return_units` is None where that was not kept.
+
+    What the event is for, resource and order, is no part of it: its payment tells.
+    """
+
+    payment_id: str
+    report: PaymentReport
+    amount: int | None
+    currency: str | None
+    return_units: bool | None
+
+    def are(self, again: "PaymentWords") -> bool:
+        """Tell whether it says this again, word for word as far as words were kept."""
+        return again == (self if self.return_units is not None else replace(self, return_units=again.return_units))
+
+
+@dataclass(frozen=True, slots=True)
 class PaymentEvent:
-    """What a provider said of a payment, as it said it, and what that came to."""
+    """What a provider said of a payment, as it said it, and what that came to.
+
+    `return_units` is None only of what was stored before it was kept.
+    """
 
     provider: str
     event_id: str
@@ -163,10 +184,16 @@ class PaymentEvent:
     report: PaymentReport
     amount: int | None
     currency: str | None
+    return_units: bool | None
     effect: PaymentEffect
     request_id: str
     arrived_at: datetime
     decided_at: datetime
+
+    @property
+    def words(self) -> PaymentWords:
+        """What another event by this id must say to be a copy."""
+        return PaymentWords(self.payment_id, self.report, self.amount, self.currency, self.return_units)
 
 
 @dataclass(frozen=True, slots=True)

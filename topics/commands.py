@@ -14,7 +14,7 @@ import msgspec
 from topics.identifiers import RESOURCE_ID_PATTERN
 from topics.orders import PaymentReport
 from topics.resources import ClaimAt
-from topics.seating import SEATS_MAX, SEATS_PER_ROW_MAX, AreaId, Areas, Rows, SeatId
+from topics.seating import AREAS_MAX, SEATS_MAX, SEATS_PER_ROW_MAX, AreaId, Areas, Rows, SeatId
 
 MAX_UNITS: Final = 2**31 - 1
 AMOUNT_MAX: Final = 2**53 - 1  # what every reader of JSON keeps exactly
@@ -37,7 +37,7 @@ Provider = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,64}$(?!\n)")]
 ProviderId = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=TEXT_PATTERN)]
 Seats = Annotated[tuple[SeatId, ...], msgspec.Meta(min_length=1, max_length=SEATS_MAX)]
 SideBySide = Annotated[int, msgspec.Meta(ge=1, le=SEATS_PER_ROW_MAX)]
-UnitsOfAreas = Annotated[dict[AreaId, Units], msgspec.Meta(min_length=1)]
+UnitsOfAreas = Annotated[dict[AreaId, Units], msgspec.Meta(min_length=1, max_length=AREAS_MAX)]
 Sha256Hex = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 
 VERSION: Final = 1

@@ -18,10 +18,11 @@ SEATS_MAX: Final = 5_000
 ROWS_MAX: Final = 500
 AREAS_MAX: Final = 100
 SEATS_PER_ROW_MAX: Final = 999
-# A hold of the whole house names each seat in one event, `"A1":1,`, and an event has at most 64 KiB.
-SEAT_IDS_BYTES_MAX: Final = 60_000
+# A hold of the whole house names each seat and area in one event, `"A1":1,"area:floor":120,`, and an event has at most 64 KiB.
+UNITS_BYTES_MAX: Final = 60_000
 BYTES_BESIDE_AN_ID: Final = 5
-_HOUSES_KEPT: Final = 16
+_UNITS_DIGITS_MAX: Final = 10
+HOUSES_KEPT: Final = 128  # 1 MB each for 5,000 seats, so 130 MB at most
 
 ROW_PATTERN: Final = r"^[A-Za-z0-9_-]{0,15}[A-Za-z_-]$(?!\n)"
 SEAT_PATTERN: Final = r"^[A-Za-z0-9_-]{0,15}[A-Za-z_-][1-9][0-9]{0,2}$(?!\n)"
@@ -122,7 +123,7 @@ def area_of(pool: str) -> str | None:
     return pool.removeprefix(AREA_PREFIX) if pool.startswith(AREA_PREFIX) else None
 
 
-@lru_cache(maxsize=_HOUSES_KEPT)
+@lru_cache(maxsize=HOUSES_KEPT)
 def house_of(plan: Plan) -> House:
     """Spell out a plan that has no faults. Rows are centred, and as far from each other as seats are."""
     rows = tuple(tuple(_seats(row, place)) for place, row in enumerate(plan.rows))
@@ -152,24 +153,31 @@ def faults_of_plan(rows: Sequence[Row], areas: Sequence[Area], focal: str | None
     yield from _repeated("/areas/{}/id", "area", [area.id for area in areas])
     if focal is not None and not any(_is_in(row, focal) for row in rows):
         yield Fault("/focal", f"there is no seat {focal} in the rows")
-    yield from _too_large(rows)
+    yield from _too_large(rows, areas)
 
 
-def _too_large(rows: Sequence[Row]) -> Iterator[Fault]:
+def _too_large(rows: Sequence[Row], areas: Sequence[Area]) -> Iterator[Fault]:
     seats = sum(row.seats for row in rows)
     if seats > SEATS_MAX:
         yield Fault("/rows", f"the rows have {seats} seats, at most {SEATS_MAX} are taken")
         return
-    size = sum(_size(row) for row in rows)
-    if size > SEAT_IDS_BYTES_MAX:
-        most = SEAT_IDS_BYTES_MAX // max(1, seats) - BYTES_BESIDE_AN_ID
-        yield Fault("/rows", f"for {seats} seats the names of the rows are too long: an id may have {most} characters")
+    most_bytes = UNITS_BYTES_MAX - sum(_size_of_area(area) for area in areas)
+    if sum(_size(row) for row in rows) > most_bytes:
+        most = most_bytes // max(1, seats) - BYTES_BESIDE_AN_ID
+        beside = f" and {len(areas)} areas" if areas else ""
+        detail = f"for {seats} seats{beside} the names of the rows are too long: a seat's id may have {most} characters"
+        yield Fault("/rows", detail)
 
 
 def _size(row: Row) -> int:
     """Return the bytes that an event needs to name every seat of a row."""
     digits = sum(row.seats - most for most in (0, 9, 99) if row.seats > most)
     return row.seats * (len(row.row) + BYTES_BESIDE_AN_ID) + digits
+
+
+def _size_of_area(area: Area) -> int:
+    """Return the bytes that an event needs to name an area and any number of its places."""
+    return len(pool_of_area(area.id)) + BYTES_BESIDE_AN_ID - 1 + _UNITS_DIGITS_MAX
 
 
 def _is_in(row: Row, seat: str) -> bool:

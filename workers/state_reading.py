@@ -160,7 +160,7 @@ async def _know_payments(transaction: Transaction, commands: Sequence[Arrived], 
     return replace(
         known,
         order_of_payment={(it.provider, it.payment_id): it.order_id for it in found if it.order_id is not None},
-        payment_of_event={(it.provider, it.event_id): it.recorded_of for it in found if it.recorded_of is not None},
+        said={(it.provider, it.event_id): it.recorded for it in found if it.recorded is not None},
     )
 
 

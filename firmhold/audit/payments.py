@@ -148,10 +148,10 @@ def _missing(known: KnownPayment) -> str:
     """Say what is missing of what was recorded."""
     if known.order_id is None:
         return "there is no such payment"
-    if known.recorded_of is None:
+    if known.recorded is None:
         return "no such event is stored"
-    if known.recorded_of != known.payment_id:
-        return f"that event is stored of {known.recorded_of}"
+    if known.recorded.payment_id != known.payment_id:
+        return f"that event is stored of {known.recorded.payment_id}"
     return ""
 
 

@@ -1,6 +1,6 @@
 -- Read one resource with those of its pools that have units out, in one row: what of it is free follows from its settings.
 -- What holds past their expiry and orders not paid in time have counts as free; over_count is how many of these there are,
--- expires_in_ms in how many milliseconds the next one ends. $1 kind, $2 resource id.
+-- expires_in_ms in how many milliseconds the next one ends; epoch is that of read_as_told.sql. $1 kind, $2 resource id.
 with clock as materialized (select clock_timestamp() as now),
 live as materialized (
     select h.units, h.expires_at as ends_at
@@ -19,10 +19,13 @@ past as (
     group by u.key
 )
 select r.version, r.settings::text, ends.over_count,
+       left(encode(sha256(convert_to(concat_ws('/', d.oid, pg_relation_filenode('resources'),
+                                               extract(epoch from pg_postmaster_start_time())), 'UTF8')), 'hex'), 12) as epoch,
        floor(extract(epoch from ends.next_at - clock.now) * 1000)::bigint as expires_in_ms,
        coalesce(out.pools, '{}') as pools, coalesce(out.held, '{}') as held, coalesce(out.taken, '{}') as taken
 from clock
 join resources r on r.kind = $1 and r.resource_id = $2
+join pg_database d on d.datname = current_database()
 cross join lateral (
     select count(*) filter (where live.ends_at <= clock.now) as over_count,
            min(live.ends_at) filter (where live.ends_at > clock.now) as next_at

@@ -95,6 +95,7 @@ def payment_event(name: str, of: Payment) -> PaymentEvent:
         report=PaymentReport.PAID,
         amount=of.amount,
         currency=of.currency,
+        return_units=False,
         effect=PaymentEffect.COUNTED,
         request_id="r1",
         arrived_at=NOW,

@@ -28,7 +28,7 @@ from tests.contract.stores import (
     write_of,
     writes,
 )
-from topics.orders import EndedBy, OrderStatus, PaymentStatus
+from topics.orders import EndedBy, OrderStatus, PaymentReport, PaymentStatus
 from topics.resources import Counters
 
 CANCELLED = OrderStatus.CANCELLED
@@ -157,16 +157,17 @@ async def known(store: Store, *payment_ids: str) -> list[str | None]:
 
 
 async def test_known_payments_are_read_wherever_they_live(store: Store) -> None:
-    """By the provider and both ids; an event may have been recorded of another payment."""
+    """By the provider and both ids; an event may have been recorded of another payment. What it said comes with it."""
     one, other = payment("p1", "o1"), replace(payment("p2", "o2"), provider="paypal")
-    await write(store, sales(payments=[(AULA, one), (BAR, other)], payment_events=[payment_event("e1", one)]))
+    said = replace(payment_event("e1", one), report=PaymentReport.REFUNDED, amount=7, currency="USD", return_units=True)
+    await write(store, sales(payments=[(AULA, one), (BAR, other)], payment_events=[said]))
     asked = [("stripe", "p1", "e2"), ("stripe", "p2", "e1"), ("paypal", "p2", "e1")]
     async with store.transaction() as transaction:
         found = await transaction.known_payments(asked)
     assert sorted(found, key=repr) == [
         KnownPayment("paypal", "p2", "e1", "o2", None),
         KnownPayment("stripe", "p1", "e2", "o1", None),
-        KnownPayment("stripe", "p2", "e1", None, "p1"),
+        KnownPayment("stripe", "p2", "e1", None, said.words),
     ]
 
 

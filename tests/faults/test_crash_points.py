@@ -8,10 +8,14 @@ import asyncio
 import signal
 import uuid
 
+import pytest
+
 from tests.auditing import Claim, audit
 from tests.installation import Installation
 from topics.commands import DefineResource, Hold
 from workers.crash_points import CrashPoint
+
+pytestmark = pytest.mark.chaos
 
 HOLDS = 60
 CAPACITY = 40

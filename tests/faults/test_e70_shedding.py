@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
@@ -23,6 +24,8 @@ from topics.admin import admin_client
 from topics.commands import DefineResource, Hold
 from topics.identifiers import hold_id_of, request_id
 from topics.partitions import partition_of
+
+pytestmark = pytest.mark.chaos
 
 AT_ONCE_SECONDS = 0.5
 HOT_COMMANDS = 8_000

@@ -42,7 +42,7 @@ async def door(running: Installation) -> AsyncIterator[Door]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def second(running: Installation, door: Door) -> AsyncIterator[Client]:
-    """Give a client of a second gateway."""
-    url = await running.start_gateway(FIRMHOLD_POSTGRES=door.url)
+    """Give a client of a second gateway, which is patient: a thousand at once may take a busy machine seconds."""
+    url = await running.start_gateway(FIRMHOLD_POSTGRES=door.url, FIRMHOLD_POSTGRES_READ_TIMEOUT_SECONDS="30")
     async with running.client(url=url) as client:
         yield client

@@ -39,10 +39,13 @@ def examples() -> list[tuple[str, str]]:
     return list(zip(lines[::2], lines[1::2], strict=True))
 
 
-def request_of(curl: str) -> tuple[str, str, dict[str, str], str | None]:
-    """Read a curl as its manual has it, of the options that the page uses: method, URL, header fields, body."""
+def request_of(curl: str, known: dict[str, str] | None = None) -> tuple[str, str, dict[str, str], str | None]:
+    """Read a curl as its manual has it, of the options that the page uses: method, URL, header fields, body.
+
+    With what is `known` put in for variables, word by word as a shell does: it may have quotes of its own.
+    """
     method, headers, body, url = "GET", {}, None, ""
-    words: Iterator[str] = iter(shlex.split(curl)[1:])
+    words: Iterator[str] = iter(word if known is None else expanded(word, known) for word in shlex.split(curl)[1:])
     for word in words:
         match word:
             case "-X":
@@ -73,7 +76,7 @@ async def test_each_example_is_answered_as_the_page_says(running: Installation) 
     known = {"FIRMHOLD_URL": running.gateway_url, "FIRMHOLD_ADMIN_KEY": ADMIN_KEY}
     async with aiohttp.ClientSession() as session:
         for curl, said in examples():
-            method, url, headers, data = request_of(expanded(curl, known))
+            method, url, headers, data = request_of(curl, known)
             async with session.request(method, url, headers=headers, data=data) as response:
                 is_stream = response.content_type == "text/event-stream"
                 text = await (heard(response, said.partition(" ")[2][4:]) if is_stream else response.text())
@@ -99,7 +102,7 @@ def expanded(text: str, known: dict[str, str]) -> str:
 
 
 def compare(response: aiohttp.ClientResponse, told: Any, said: str, known: dict[str, str]) -> None:  # noqa: ANN401 - JSON
-    """Compare an answer with what is said of it, and keep what is named (`id=>HOLD`)."""
+    """Compare an answer with what is said of it, and keep what is named (`id=>HOLD`, `ETag: =>MAP`)."""
     status, _, rest = said.partition(" ")
     assert response.status == int(status), f"{said}: {told}"
     place = 0
@@ -111,7 +114,9 @@ def compare(response: aiohttp.ClientResponse, told: Any, said: str, known: dict[
         else:
             assert found == json.loads(match["value"]), f"{said}: {told}"
     name, colon, text = rest[place:].partition(": ")
-    if colon and isinstance(told, dict | list):
+    if colon and text.startswith("=>"):
+        known[text[2:]] = response.headers[name]
+    elif colon and isinstance(told, dict | list):
         assert response.headers[name] == text, said
     elif not isinstance(told, dict | list):
         assert rest in told, f"{said}: {told}"

@@ -154,6 +154,7 @@ async def test_e3_one_seat_in_the_way(ann: Visitor, bob: Visitor) -> None:
         ({"best_available": 0}, "/best_available"),
         ({"best_available": "2"}, "/best_available"),
         ({"areas": {}}, "/areas"),
+        pytest.param({"areas": {f"floor_{place}": 1 for place in range(101)}}, "/areas", id="101 areas"),
         ({"areas": {"floor": 0}}, "/areas/floor"),
         ({"areas": {"floor": True}}, "/areas/floor"),
         ({"areas": {"floor": 2**31}}, "/areas/floor"),
@@ -252,7 +253,8 @@ async def test_seats_are_changed_in_place(ann: Visitor, bob: Visitor) -> None:
     refused = await ann.of_hold("PATCH", hold, json={"seats": ["A4", "A5"]})
     assert problem(refused, 409, "sold_out")["in_the_way"] == ["A5"]
     problem(await ann.of_hold("PATCH", hold, json={"seats": ["A4", "Q1"]}), 404, "unknown_pool")
-    for bad in ({"quantity": 2}, {"seats": ["A1", "A1"]}, {}):
+    too_many = {f"floor_{place}": 1 for place in range(101)}
+    for bad in ({"quantity": 2}, {"seats": ["A1", "A1"]}, {"areas": too_many}, {}):
         problem(await ann.of_hold("PATCH", hold, json=bad), 422, "invalid_request")
     seats = await ann.sees(screening)
     assert [seats[f"A{number}"] for number in range(1, 6)] == ["free", "held", "held", "held", "held"]

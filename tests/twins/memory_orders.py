@@ -19,7 +19,8 @@ _PAYMENT_COLUMNS = tuple(
 )
 _PAYMENT_UPDATES = ("status", "amount", "currency", "refunded_amount", "returns_units", "took_units", "parked_until")
 _EVENT_COLUMNS = tuple(
-    "provider event_id payment_id order_id report amount currency effect request_id arrived_at decided_at".split()  # noqa: SIM905
+    "provider event_id payment_id order_id report amount currency return_units effect "  # noqa: SIM905
+    "request_id arrived_at decided_at".split()
 )
 
 
@@ -58,8 +59,9 @@ def read_known_payments(tables: Tables, _now: datetime, values: Sequence[Any]) -
     for provider, payment_id, event_id in zip(*values, strict=True):
         payment = tables.payments.get((provider, payment_id), {})
         event = tables.payment_events.get((provider, event_id), {})
-        asked = {"provider": provider, "payment_id": payment_id, "event_id": event_id}
-        found.append(asked | {"order_id": payment.get("order_id"), "recorded_of": event.get("payment_id")})
+        row = {"provider": provider, "payment_id": payment_id, "event_id": event_id}
+        row |= {"order_id": payment.get("order_id"), "recorded_of": event.get("payment_id")}
+        found.append(row | {name: event.get(name) for name in ("report", "amount", "currency", "return_units")})
     return found
 
 

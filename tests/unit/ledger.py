@@ -161,8 +161,8 @@ class Ledger:
                 key: self.payments[key][1].order_id
                 for key in {(its.provider, its.payment_id) for its in reports} & self.payments.keys()
             },
-            payment_of_event={
-                key: self.payment_events[key].payment_id
+            said={
+                key: self.payment_events[key].words
                 for key in {(its.provider, its.event_id) for its in reports} & self.payment_events.keys()
             },
         )

@@ -28,12 +28,14 @@ class Money:
 
     `taken` is None for an amount that nobody has said, `returned` is `ALL` if no amount was said. `counting` has what was
     told to count; `bought` what counted when the order was told paid: only with refunds of these can its units return.
+    `abroad` are the payments in another currency, which never count.
     """
 
     amount: int
     currency: str
     taken: dict[Name, int | None] = field(default_factory=dict)
     returned: dict[Name, int] = field(default_factory=lambda: defaultdict(int))
+    abroad: set[Name] = field(default_factory=set)
     required: dict[str, Name] = field(default_factory=dict)
     counting: set[Name] = field(default_factory=set)
     bought: set[Name] = field(default_factory=set)
@@ -43,8 +45,10 @@ class Money:
     def hear(self, said: RecordPayment) -> None:
         """Write down what a provider said; the first amount that it took counts, and the most that it gave back."""
         name = said.provider, said.payment_id
-        if (said.amount is not None and said.amount <= 0) or said.currency not in {None, self.currency}:
+        if said.amount is not None and said.amount <= 0:
             return
+        if said.currency not in {None, self.currency}:
+            self.abroad.add(name)
         if said.status is PaymentReport.PAID and self.returned.get(name) != ALL:
             self.taken.setdefault(name, said.amount)
         if said.status is PaymentReport.REFUNDED:
@@ -105,6 +109,8 @@ class Money:
                 continue  # nobody knows how much it is before its order comes
             left = self.left(name)
             held_back = its.status in {PaymentStatus.PAID, PaymentStatus.REFUND_REQUIRED}
+            assert name not in self.abroad or its.status is not PaymentStatus.PAID or its.parked_until is not None
+            held_back = held_back or (name in self.abroad and its.status is PaymentStatus.MISMATCHED)
             assert held_back == (left > 0), f"{name} has {left} left and is {its.status}"
             assert not held_back or (its.amount or 0) - its.refunded_amount == left
         required = set(self.required.values())

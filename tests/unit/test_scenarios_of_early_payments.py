@@ -127,12 +127,21 @@ SCENARIOS = {
         tick 900 seconds
         order o1 shoe k1 -> orphaned:bank/p1 refund:bank/p1 orphaned:bank/p2 refund:bank/p2 placed refund_due=300
     """,
+    "another currency, refunded in part before it is heard of, when the order has not come": f"""{NONE_YET}
+        pay e1 shoe o1 bank/p1 refunded amount=300 currency=USD -> parked payment=processing
+        pay e2 shoe o1 bank/p2 refunded amount=1000 currency=USD -> parked payment=processing
+        pay e3 shoe o1 bank/p1 paid amount=1000              -> parked payment=paid
+        order o1 shoe k1                                     -> placed mismatched:bank/p1 held=2
+        pay e4 shoe o1 bank/p2 paid amount=1000 currency=USD -> recorded payment=refunded refunded=1000
+        pay e5 shoe o1 bank/p1 refunded amount=1000          -> recorded payment=refunded refunded=1000
+    """,
     "another currency, paid, when the order has not come: mismatched when it does; at once if it is nothing": f"""{NONE_YET}
         pay e1 shoe o1 bank/p1 paid amount=1000 currency=USD -> parked
         pay e2 shoe o1 bank/p2 paid amount=0                 -> mismatched
         pay e3 shoe o1 bank/p3 failed currency=USD           -> parked
         order o1 shoe k1                                     -> placed mismatched:bank/p1 held=2
         pay e4 shoe o1 bank/p3 failed currency=USD           -> recorded held=2
+        pay e5 shoe o1 bank/p1 refunded amount=1000          -> recorded payment=refunded
         tick 900 seconds
         expire shoe                                          -> cancelled:o1
     """,

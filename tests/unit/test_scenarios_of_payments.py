@@ -59,6 +59,34 @@ PENDING = {
         pay e2 shoe o1 bank/p1 attempt_failed                -> recorded version=4 held=2
         pay e3 shoe o1 bank/p1 paid                          -> counted paid:o1
     """,
+    "e36 an event id that comes with other words is no copy, however late, whoever sends it": f"""{ORDERED}
+        pay e1 shoe o1 bank/p1 processing                    -> recorded version=4
+        pay e1 shoe o1 bank/p1 paid amount=1000              -> idempotency_key_reused version=4 held=2
+        pay e1 shoe o1 bank/p1 paid amount=1000 claim=other  -> idempotency_key_reused version=4
+        purge
+        pay e1 shoe o1 bank/p1 paid amount=1000              -> idempotency_key_reused version=4
+        pay e1 shoe o1 bank/p1 processing claim=third        -> unchanged version=4
+        pay e2 shoe o1 bank/p1 paid amount=1000              -> counted paid:o1
+        pay e2 shoe o1 bank/p1 paid amount=999 claim=c4      -> idempotency_key_reused
+        pay e2 shoe o1 bank/p1 paid amount=1000 currency=EUR claim=c5 -> idempotency_key_reused
+        pay e3 shoe o1 bank/p1 refunded amount=5             -> recorded
+        pay e3 shoe o1 bank/p1 refunded amount=5 return_units=true claim=c6 -> idempotency_key_reused
+        pay e3 shoe o1 bank/p1 refunded amount=5 claim=c7    -> unchanged
+    """,
+    "e36 an event id that comes with other words in one batch": f"""{ORDERED}
+        batch
+        pay e1 shoe o1 bank/p1 processing                    -> recorded
+        pay e1 shoe o1 bank/p1 paid amount=1000              -> idempotency_key_reused held=2
+        pay e1 shoe o1 bank/p1 paid amount=1000 claim=other  -> idempotency_key_reused
+        pay e1 shoe o1 bank/p1 processing claim=third        -> unchanged
+        end
+    """,
+    "e36 an event that comes again for another product is no copy": f"""{ORDERED}
+        define boot capacity=2 price=500 currency=EUR        -> defined
+        pay e1 shoe o1 bank/p1 paid amount=400               -> counted
+        pay e1 boot o1 bank/p1 paid amount=400 claim=other   -> idempotency_key_reused
+        pay e1 shoe o1 bank/p1 paid amount=400 claim=third   -> unchanged held=2
+    """,
     "pending, fails for good": f"""{ORDERED}
         pay e1 shoe o1 bank/p1 failed                        -> recorded cancelled:o1 ended_by=failure held=0 remaining=2
         pay e2 shoe o1 bank/p1 failed                        -> recorded version=5
@@ -98,7 +126,7 @@ PENDING = {
         pay e2 shoe o1 bank/p2 paid amount=0 currency=EUR    -> mismatched held=2
         pay e3 shoe o1 bank/p3 paid amount=-5                -> mismatched held=2
         pay e4 shoe o1 bank/p4 failed currency=USD           -> recorded held=2
-        pay e5 shoe o1 bank/p5 refunded currency=USD         -> recorded payment=processing held=2
+        pay e5 shoe o1 bank/p5 refunded currency=USD         -> recorded payment=refunded held=2
     """,
     "another currency, fails: recorded, be it the mismatched payment or another": f"""{ORDERED}
         pay e1 shoe o1 bank/p1 paid amount=1000 currency=USD -> mismatched
@@ -119,6 +147,23 @@ PENDING = {
         pay e9 shoe o1 bank/p3 refunded                      -> recorded payment=refunded refunded=300 held=2
         pay e10 shoe o1 bank/p4 paid amount=1000             -> counted paid:o1 taken=2
     """,
+    "another currency, refunded before it is heard of: nothing is left that needs an operator": f"""{ORDERED}
+        pay e1 shoe o1 bank/p1 refunded amount=1000 currency=USD -> recorded payment=processing refunded=1000
+        pay e2 shoe o1 bank/p1 paid amount=1000 currency=USD -> recorded payment=refunded refunded=1000
+        pay e3 shoe o1 bank/p2 refunded amount=300 currency=USD -> recorded payment=processing
+        pay e4 shoe o1 bank/p2 refunded amount=400 currency=EUR -> recorded payment=processing refunded=300
+        pay e5 shoe o1 bank/p2 paid amount=1000              -> mismatched payment=mismatched refunded=300
+        pay e6 shoe o1 bank/p2 refunded amount=1000          -> recorded payment=refunded refunded=1000
+        pay e7 shoe o1 bank/p3 refunded currency=USD         -> recorded payment=refunded
+        pay e8 shoe o1 bank/p3 paid amount=1000 currency=USD -> ignored payment=refunded held=2
+        pay e9 shoe o1 bank/p4 refunded amount=1000          -> recorded payment=processing
+        pay e10 shoe o1 bank/p4 paid amount=1000 currency=USD -> recorded payment=refunded refunded=1000 held=2
+    """,
+    "another currency, refunded, and then paid in the order's: that was refunded of other money": f"""{ORDERED}
+        pay e1 shoe o1 bank/p1 refunded amount=1000 currency=USD return_units=true -> recorded payment=processing
+        pay e2 shoe o1 bank/p1 paid amount=1000 currency=EUR -> counted paid:o1 taken=2
+        pay e3 shoe o1 bank/p1 refunded                      -> recorded refunded:o1 taken=2
+    """,
     "a payment that was mismatched may be put right": f"""{ORDERED}
         pay e1 shoe o1 bank/p1 paid amount=1000 currency=USD -> mismatched
         pay e2 shoe o1 bank/p1 paid amount=1000 currency=EUR -> counted paid:o1
@@ -128,10 +173,10 @@ PENDING = {
 AFTER_PAYING = {
     "e36 paid, paid again by the same payment: nothing": f"""{PAID}
         pay e2 shoe o1 bank/p1 paid amount=1000              -> ignored version=5 taken=2
-        pay e1 shoe o1 bank/p1 paid amount=1000 claim=other  -> unchanged version=5
+        pay e1 shoe o1 bank/p1 paid amount=1000 currency=EUR claim=other -> unchanged version=5
         purge
         tick 259200 seconds
-        pay e1 shoe o1 bank/p1 paid amount=1000              -> unchanged version=5 taken=2
+        pay e1 shoe o1 bank/p1 paid amount=1000 currency=EUR -> unchanged version=5 taken=2
         pay e1 shoe o1 bank/p9 paid amount=1000 claim=third  -> idempotency_key_reused
         pay e1 shoe o1 card/p9 paid amount=1000 claim=fourth -> refund_required refund:card/p9
     """,

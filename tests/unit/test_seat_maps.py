@@ -10,10 +10,10 @@ from topics.seating import Area, Plan, Row, is_seat_id, row_and_number
 PLAN = Plan(rows=(Row(row="A", seats=3, blocked=(2, 3)),), areas=(Area(id="floor", capacity=2),))
 
 
-def reading(held: dict[str, int], taken: dict[str, int], *, over_count: int = 0) -> PoolsReading:
+def reading(held: dict[str, int], taken: dict[str, int], *, over_count: int = 0, epoch: str = "e1") -> PoolsReading:
     """Return a reading of the house at version 5."""
     settings = Settings(hold_seconds=1, max_hold_seconds=1, plan=PLAN)
-    return PoolsReading(5, settings, held, taken, over_count, None)
+    return PoolsReading(epoch, 5, settings, held, taken, over_count, None)
 
 
 def test_somebody_is_more_than_a_block() -> None:
@@ -35,8 +35,9 @@ def test_an_area_that_was_made_smaller_has_nothing_left() -> None:
 
 
 def test_the_tag_changes_with_the_version_and_with_time() -> None:
-    """By what is over; never two maps of one tag."""
-    assert {tag_of(reading({}, {})), tag_of(reading({}, {}, over_count=1))} == {"5-0", "5-1"}
+    """By what is over, and with the epoch; never two maps of one tag."""
+    tags = [tag_of(reading({}, {}, **what)) for what in ({}, {"over_count": 1}, {"epoch": "e2"})]
+    assert tags == ["e1-5-0", "e1-5-1", "e2-5-0"]
 
 
 @pytest.mark.parametrize(

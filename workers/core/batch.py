@@ -17,6 +17,7 @@ from schema.rows import (
     Payment,
     PaymentEvent,
     PaymentKey,
+    PaymentWords,
     Pool,
     Request,
     Resource,
@@ -29,6 +30,7 @@ from topics.identifiers import hold_id_of
 from workers.core.decide import PARKING, arrival, decide, fail
 from workers.core.holdings import Holdings
 from workers.core.kinds import Kind
+from workers.core.paying import words_of
 from workers.core.state import Decision, State
 from workers.core.telling import Ask
 
@@ -60,13 +62,13 @@ class Arrived:
 class Known:
     """What was stored of the batch's claims before it: the events of each request, the owner of each claim.
 
-    And of the payments that it names, wherever they live: the order of each, and the payment of each provider's event.
+    And of the payments that it names, wherever they live: the order of each, and what each provider's event said.
     """
 
     events: Mapping[str, str]
     owners: Mapping[tuple[str, str], str]
     order_of_payment: Mapping[PaymentKey, str] = field(default_factory=dict)
-    payment_of_event: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    said: Mapping[tuple[str, str], PaymentWords] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ class _Batch:
         self.stored = dict(known.events)
         self.owners = dict(known.owners)
         self.order_of_payment = dict(known.order_of_payment)
-        self.payment_of_event = dict(known.payment_of_event)
+        self.said = dict(known.said)
         self.expected = {key: state.resource.version if state.resource else 0 for key, state in states.items()}
         self.requests: list[Request] = []
         self.changed: set[ResourceKey] = set()
@@ -141,9 +143,9 @@ class _Batch:
         is_reused = arrived.claim in self.owners
         order_id, is_recorded = None, False
         if isinstance(command, RecordPayment):
-            recorded_of = self.payment_of_event.get((command.provider, command.event_id))
-            is_reused = is_reused or recorded_of not in {None, command.payment_id}
-            is_recorded = recorded_of == command.payment_id
+            said = self.said.get((command.provider, command.event_id))
+            is_recorded = said is not None and said.are(words_of(command))
+            is_reused = is_reused or (said is not None and not is_recorded)
             order_id = self.order_of_payment.get((command.provider, command.payment_id))
         return Ask(command, arrived.request_id, arrived.account, arrived.expiry_time, is_reused, order_id, is_recorded)
 
@@ -191,7 +193,7 @@ class _Batch:
             self.order_of_payment[payment.key] = payment.order_id
         for event in decision.payment_events:
             self.payment_events.append(event)
-            self.payment_of_event[event.provider, event.event_id] = event.payment_id
+            self.said[event.provider, event.event_id] = event.words
 
     def result(self, outcomes: list[Outcome]) -> BatchDecision:
         """Return what was collected."""

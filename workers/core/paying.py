@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from schema.money import counted, counts, net
-from schema.rows import Order, Payment, PaymentEvent, UnitsAre
+from schema.rows import Order, Payment, PaymentEvent, PaymentWords, UnitsAre
 from topics import commands, events
 from topics.orders import EndedBy, OrderStatus, PaymentEffect, PaymentReport, PaymentStatus, RefundCause
 from workers.core.ending import end
@@ -20,6 +20,11 @@ from workers.core.units import lack, make_firm, put_back, take
 
 _Judged = tuple[Payment, PaymentEffect]
 _ENDED = (OrderStatus.CANCELLED, OrderStatus.REFUND_REQUIRED)
+
+
+def words_of(command: commands.RecordPayment) -> PaymentWords:
+    """Return what a provider says, for comparing it with what it said before by the same event id."""
+    return PaymentWords(command.payment_id, command.status, command.amount, command.currency, command.return_units)
 
 
 def recorded_before(draft: Draft, ask: Ask) -> bool:
@@ -40,8 +45,12 @@ def record(draft: Draft, ask: Ask, command: commands.RecordPayment, parking: tim
     if ask.payment_order_id not in {None, command.order_id}:
         return No("payment_of_another_order", f"{command.provider}'s payment {command.payment_id} is another order's")
     order = draft.order(command.order_id)
+    if ask.is_recorded:
+        return No("idempotency_key_reused", f"{command.provider}'s event {command.event_id} is of another resource")
     before = draft.payment(command.order_id, (command.provider, command.payment_id)) or _unheard_of(draft, command)
-    mismatches = _mismatches(_currency_of(order, before, command.status), command.amount, command.currency)
+    # A report that names no currency is in that of its payment.
+    currency = command.currency or before.currency
+    mismatches = _mismatches(_currency_of(order, before, command.status), command.amount, currency)
     payment, effect = _judge(draft, order, before, command, mismatches=mismatches)
     if order is None and payment.status is PaymentStatus.PAID and before.status is not PaymentStatus.PAID:
         payment = replace(payment, parked_until=draft.decided_at + parking)
@@ -119,9 +128,15 @@ def _paid(
     if PaymentHappening.PAY not in ways:
         return before, PaymentEffect.IGNORED
     happening = PaymentHappening.MISMATCH if mismatches else PaymentHappening.PAY
-    payment = replace(before, status=ways[happening], amount=command.amount, currency=command.currency)
+    currency = command.currency or before.currency
+    payment = replace(before, status=ways[happening], amount=command.amount, currency=currency)
+    if before.currency not in {None, currency}:
+        # What was refunded so far was not of this money.
+        payment = replace(payment, refunded_amount=0, returns_units=False)
     if mismatches:
-        return payment, PaymentEffect.MISMATCHED
+        payment = _unless_refunded(payment) if payment.amount is not None and payment.amount > 0 else payment
+        is_back = payment.status is PaymentStatus.REFUNDED
+        return payment, PaymentEffect.RECORDED if is_back else PaymentEffect.MISMATCHED
     if order is not None:
         return _fate(draft, order, payment)
     return (payment if payment.amount is None else _unless_refunded(payment)), PaymentEffect.PARKED
@@ -215,6 +230,7 @@ def _refunded(order: Order | None, before: Payment, command: commands.RecordPaym
     """
     payment = replace(
         before,
+        currency=before.currency or command.currency,
         returns_units=before.returns_units or command.return_units,
         took_units=before.took_units or (order is not None and order.status is OrderStatus.PAID and counts(before)),
     )
@@ -261,8 +277,11 @@ def _has_failed(order: Order, payment: Payment) -> bool:
 
 
 def _currency_of(order: Order | None, payment: Payment, report: PaymentReport) -> str | None:
-    """Return the currency that a report must be in: a refund in that of its payment, all else in the order's."""
-    if report is PaymentReport.REFUNDED and payment.currency is not None:
+    """Return the currency that a report must be in: a refund in that of its payment, all else in the order's.
+
+    A refund that overtakes its payment may be in any: it tells the payment's.
+    """
+    if report is PaymentReport.REFUNDED:
         return payment.currency
     return None if order is None else order.currency
 
@@ -297,6 +316,7 @@ def _event(draft: Draft, ask: Ask, command: commands.RecordPayment, effect: Paym
         report=command.status,
         amount=command.amount,
         currency=command.currency,
+        return_units=command.return_units,
         effect=effect,
         request_id=ask.request_id,
         arrived_at=draft.arrived_at,

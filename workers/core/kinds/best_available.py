@@ -11,12 +11,10 @@ front, then those with the lower numbers.
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
-from topics.seating import House, Plan, Seat, house_of
+from topics.seating import HOUSES_KEPT, House, Plan, Seat, house_of
 
 _Block = tuple[int, int, int, int]
 """How good: free seats left alone, squared distance, place of the row, first place in it. Less is better."""
-
-_HOUSES_KEPT = 16
 
 
 def best_available(plan: Plan, count: int, is_free: Callable[[str], bool]) -> tuple[str, ...] | None:
@@ -38,7 +36,7 @@ def best_available(plan: Plan, count: int, is_free: Callable[[str], bool]) -> tu
     return tuple(seat.id for seat in house.rows[place][first : first + count])
 
 
-@lru_cache(maxsize=_HOUSES_KEPT)
+@lru_cache(maxsize=HOUSES_KEPT)
 def _nearest_first(plan: Plan) -> tuple[tuple[int, int], ...]:
     """Return the least squared distance of any seat of a row and the place of the row, nearest first."""
     house = house_of(plan)

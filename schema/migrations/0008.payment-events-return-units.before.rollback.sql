@@ -1,0 +1,1 @@
+alter table payment_events drop column return_units;
