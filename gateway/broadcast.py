@@ -21,6 +21,7 @@ from gateway.patience import within
 from gateway.problems import ProblemError
 from schema.reads import ToldReading
 from schema.rows import ResourceKey
+from topics.commands import UNREADABLE
 from topics.events import CHANGE_NOTHING
 
 _log = structlog.get_logger(__name__)
@@ -308,7 +309,7 @@ def told_of(record: ConsumerRecord) -> Told | None:
     if kind in OF_SEATS:
         try:
             members = _members.decode(data)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return None
         members.pop("hold_id", None)
         data = msgspec.json.encode(members)
