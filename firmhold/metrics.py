@@ -180,7 +180,7 @@ PAYMENTS_OPEN = Metric(
     "order did not come in FIRMHOLD_PARKED_PAYMENT_SECONDS, give it back; mismatched: of another currency, or of nothing, "
     "look at it (`firmhold requests show` with its order); refund_required: told by `refund.required` and not reported as "
     "given back yet; parked: waits for its order, as it may; refused: recorded nowhere, of the last 24 hours. `firmhold audit` "
-    "names each that nobody forgot since. Not there: Postgres is away, or the watch is off.",
+    "names each. Not there: Postgres is away, or the watch is off.",
     ("need",),
 )
 PAYMENTS_OPEN_SECONDS = Metric(
