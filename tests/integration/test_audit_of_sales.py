@@ -240,7 +240,7 @@ async def test_a_sale_agrees_in_everything(till: Till, shoe_and_orders: Sold) ->
 
 
 async def test_money_that_needs_somebody_is_noted(till: Till, shoe_and_orders: Sold) -> None:
-    """What is to be given back, is of another currency or was said in two ways; it contradicts nothing, nor does money that waits.
+    """What is to be given back, is of another currency or was said twice; it contradicts nothing, nor does waiting money.
 
     Seen to fail with no notes at all, with parked money noted, and with every later word of a payment.
     """
