@@ -179,15 +179,15 @@ PAYMENTS_OPEN = Metric(
     "Payments that need somebody, as Postgres has them: every worker tells the same, so take the maximum. orphaned: money whose "
     "order did not come in FIRMHOLD_PARKED_PAYMENT_SECONDS, give it back; mismatched: of another currency, or of nothing, "
     "look at it (`firmhold requests show` with its order); refund_required: told by `refund.required` and not reported as "
-    "given back yet; parked: waits for its order, as it may. `firmhold audit` names each. Not there: Postgres is away, or the "
-    "watch is off.",
+    "given back yet; parked: waits for its order, as it may; refused: recorded nowhere, of the last 24 hours. `firmhold audit` "
+    "names each. Not there: Postgres is away, or the watch is off.",
     ("need",),
 )
 PAYMENTS_OPEN_SECONDS = Metric(
     "firmhold_payments_open_seconds",
     Type.GAUGE,
     (WORKER,),
-    "How long ago the oldest of these was heard of, 0 if there is none. parked well above FIRMHOLD_PARKED_PAYMENT_SECONDS: "
+    "For how long the oldest of these has needed it, 0 if there is none. parked well above FIRMHOLD_PARKED_PAYMENT_SECONDS: "
     "workers or sweeper are away, so nobody raises its alarm; refund_required above days: whoever gives money back does not.",
     ("need",),
 )

@@ -8,6 +8,7 @@ import structlog
 from gateway import payment_bodies, stripe_events
 from gateway.problems import NOT_TAKEN, OUTCOME_UNKNOWN, ProblemError
 from gateway.publishing import NotTakenError, Publisher, UnacknowledgedError
+from gateway.unusable import KIND_OF_ORDERS
 from topics import commands, dead_letters
 from topics.catalogue import Catalogue
 from topics.identifiers import request_id
@@ -16,7 +17,6 @@ from topics.record import command_event
 from topics.signatures import GATEWAY_SOURCE_PREFIX
 
 _log = structlog.get_logger(__name__)
-_KIND = "product"
 
 
 class PaymentInbox:
@@ -36,15 +36,15 @@ class PaymentInbox:
     async def record(self, command: commands.RecordPayment, traceparent: str | None) -> None:
         """Return when the log has the command; a problem (503) if it does not say so in time."""
         source = f"{GATEWAY_SOURCE_PREFIX}webhook/{command.provider}"
-        fingerprint = commands.fingerprint(_KIND, command)
+        fingerprint = commands.fingerprint(KIND_OF_ORDERS, command)
         event = command_event(
-            self._catalogue.commands(_KIND),
-            _KIND,
+            self._catalogue.commands(KIND_OF_ORDERS),
+            KIND_OF_ORDERS,
             command,
             source=source,
             command_id=command.event_id,
             traceparent=traceparent,
-            request_id=request_id(_KIND, command.resource_id, source, command.event_id, fingerprint),
+            request_id=request_id(KIND_OF_ORDERS, command.resource_id, source, command.event_id, fingerprint),
         )
         await _taken(self._publisher.publish(event, (event.topic, 0), takes_units=False))
 
@@ -52,7 +52,7 @@ class PaymentInbox:
         """Return when the dead letters have the body, word for word, with the reason; a problem (503) as above."""
         _log.warning("a signed webhook is of no use and was put aside", provider=provider, why=why)
         headers = dead_letters.headers_of_webhook(provider, why)
-        await _taken(self._publisher.put(Record(self._catalogue.dead_letters(_KIND), None, body, headers)))
+        await _taken(self._publisher.put(Record(self._catalogue.dead_letters(KIND_OF_ORDERS), None, body, headers)))
         self.put_aside_of[provider] += 1
 
 

@@ -1,6 +1,6 @@
 """Products over HTTP: how this kind's calls become commands, and how its holds and resources are shown."""
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from aiohttp import web
@@ -10,12 +10,13 @@ from gateway.answers import picked
 from gateway.availability_pages import availability_of
 from gateway.bodies import ProductBody, ProductHoldBody, QuantityBody, RequestBody, not_in_body, read_body
 from gateway.context import CONTEXT
+from gateway.unusable import KIND_OF_ORDERS
 from schema.reads import ResourceReading
 from topics.commands import MAX_UNITS, Hold
 from topics.events import HoldView
 from topics.resources import Counters, Settings
 
-KIND = "product"
+KIND: Final = KIND_OF_ORDERS
 
 
 class Products:

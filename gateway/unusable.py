@@ -8,7 +8,8 @@ from topics.identifiers import ORDER, RoutedId, parse
 
 # What msgspec raises on bytes of strangers: text that is not UTF-8 and deep nesting come as Python's own exceptions.
 UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-_KIND = "product"
+KIND_OF_ORDERS: Final = "product"
+"""What payments are of: orders of `gateway.products`."""
 
 
 class Unusable(Exception):
@@ -18,6 +19,6 @@ class Unusable(Exception):
 def order_place(order_id: str) -> RoutedId:
     """Read the id of an order; raises Unusable."""
     place = parse(order_id, ORDER)
-    if place is None or place.kind != _KIND:
+    if place is None or place.kind != KIND_OF_ORDERS:
         raise Unusable(f"{order_id[:200]!r} is not the id of an order")
     return place

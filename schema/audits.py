@@ -99,6 +99,7 @@ class AuditedPayment:
     """A payment, when it was read, and the currency of its order (None: that has not come).
 
     `is_of_its_resource` tells that payment and order are of one resource, `was_said` that a provider's event of it is stored.
+    `contradicted_by` are the events that say it was paid with other money, and came when it was paid already.
     """
 
     key: ResourceKey
@@ -107,6 +108,7 @@ class AuditedPayment:
     order_currency: str | None
     is_of_its_resource: bool
     was_said: bool
+    contradicted_by: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +196,7 @@ class Audits:
                     order_currency=row["order_currency"],
                     is_of_its_resource=row["is_of_its_resource"],
                     was_said=row["was_said"],
+                    contradicted_by=tuple(row["contradicted_by"]),
                 )
             after = (rows[-1]["provider"], rows[-1]["payment_id"])
 

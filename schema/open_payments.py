@@ -12,18 +12,20 @@ class Need(Enum):
     """What a payment waits for: its order, or somebody.
 
     `orphaned` is money whose order did not come in time, `mismatched` that of another currency, or none at all,
-    `refund_required` what an order does not count and nobody has told to be given back.
+    `refund_required` what an order does not count and nobody has told to be given back. `refused` is what a provider said
+    within a day and is recorded nowhere: no row tells when somebody saw to it.
     """
 
     PARKED = "parked"
     ORPHANED = "orphaned"
     MISMATCHED = "mismatched"
     REFUND_REQUIRED = "refund_required"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
 class OpenPayments:
-    """How many payments need the same, and for how many seconds the one has been known that was heard of first."""
+    """How many payments need the same, and for how many seconds the one has that needed it first."""
 
     payments: int = 0
     oldest_seconds: float = 0.0

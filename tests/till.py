@@ -1,12 +1,13 @@
 """Who sells and who is paid: sends commands of products to Kafka, signed as gateways and providers do, and reads the events."""
 
 import base64
+import re
 import uuid
 from dataclasses import dataclass
 
 from aiokafka import ConsumerRecord
 
-from tests.installation import Installation, eventually
+from tests.installation import Installation, Process, eventually
 from tests.integration.expectations import fresh, headers_of
 from topics import events, signatures
 from topics.cloudevents import Envelope
@@ -126,6 +127,16 @@ class Till:
             for event in await self.told()
             if event.key == shoe.encode() and headers_of(event)["ce_type"] == events.REFUND_REQUIRED
         ]
+
+
+async def metric(site: Installation, worker: Process, name: str, label: str) -> dict[str, float]:
+    """Return what a worker's metric tells, by its only label."""
+    port = re.search(r'"probe_port": ?(\d+)', worker.output())
+    assert port is not None
+    async with site.client(url=f"http://127.0.0.1:{port[1]}") as client, client.session.get("/metrics") as response:
+        text = await response.text()
+    found = re.findall(rf'^{name}{{{label}="(\w+)"}} (\S+)', text, re.MULTILINE)
+    return {value: float(count) for value, count in found}
 
 
 def paid(

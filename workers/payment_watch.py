@@ -52,7 +52,7 @@ class PaymentWatch:
         return {(need.value,): float(its.payments) for need, its in self._fresh().items()}
 
     def oldest_seconds(self) -> dict[tuple[str, ...], float]:
-        """Return for how long the oldest of each need has been known; 0 where there is none."""
+        """Return for how long the oldest of each need has needed it; 0 where there is none."""
         return {(need.value,): its.oldest_seconds for need, its in self._fresh().items()}
 
     def _fresh(self) -> Mapping[Need, OpenPayments]:

@@ -138,7 +138,13 @@ class Commands:
 
     def _judge_put_aside(self, request: AuditedRequest) -> None:
         """Look for the dead letter of a payment that was refused: nobody else knows of that money."""
-        if request.command != RecordPayment.__name__ or request.reason in {None, INTERNAL_ERROR}:
+        if request.command != RecordPayment.__name__ or request.reason is None:
+            return
+        self.check.note(
+            f"request {request.request_id}",
+            f"it reports a payment and was refused ({request.reason}): see that the money was given back",
+        )
+        if request.reason == INTERNAL_ERROR:
             return
         topic, letters = (each(request.key.kind) for each in (self.catalogue.commands, self.catalogue.dead_letters))
         place = f"{topic}/{request.partition}/{request.offset}"

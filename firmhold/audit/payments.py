@@ -120,6 +120,12 @@ class Payments:
         need = _need(audited)
         if need is not None:
             self.check.note(subject, need)
+        if audited.contradicted_by:
+            self.check.note(
+                subject,
+                f"it is {_money(payment)}, which was said first; {', '.join(audited.contradicted_by)} said other money: "
+                "ask the provider which is right",
+            )
 
     def _judge_owed(self, audited: AuditedPayment, subject: str) -> None:
         key, payment = audited.key, audited.payment

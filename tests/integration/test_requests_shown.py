@@ -1,7 +1,6 @@
 """`firmhold requests show`: what an operator is told of a request, of an order, and of money whose order has not come."""
 
 import asyncio
-import re
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from schema.open_payments import Need
 from tests.installation import Installation, eventually, installation
 from tests.integration.expectations import fresh
 from tests.servers import Urls
-from tests.till import SHOP, SIGNING_KEYS, Till, paid
+from tests.till import SHOP, SIGNING_KEYS, Till, metric, paid
 from topics.commands import CancelOrder, Hold, PlaceOrder
 from topics.identifiers import order_id_of, request_id
 from topics.orders import PaymentReport
@@ -55,12 +54,7 @@ async def show(site: Installation, asked: str) -> tuple[int | None, str]:
 
 async def told(site: Installation, name: str, label: str) -> dict[str, float]:
     """Return what the worker's metric tells, by its only label."""
-    port = re.search(r'"probe_port": ?(\d+)', site.processes[0].output())
-    assert port is not None
-    async with site.client(url=f"http://127.0.0.1:{port[1]}") as client, client.session.get("/metrics") as response:
-        text = await response.text()
-    found = re.findall(rf'^{name}{{{label}="(\w+)"}} (\S+)', text, re.MULTILINE)
-    return {value: float(count) for value, count in found}
+    return await metric(site, site.processes[0], name, label)
 
 
 async def effects(site: Installation) -> dict[str, float]:
@@ -159,11 +153,25 @@ async def test_e42_e39_money_that_somebody_must_look_at(till: Till) -> None:
 
 
 async def test_the_count_reads_open_payments_alone(till: Till) -> None:
-    """By their own index, whose condition the query repeats. Seen to fail (no such index) with another condition."""
+    """By indexes of their own, whose conditions the query repeats. Seen to fail (no such index) with another condition."""
     async with till.site.database() as database:
         await database.execute("set enable_seqscan = off")
         plan = await database.fetch(f"explain {queries.COUNT_OPEN_PAYMENTS}")
-    assert any("payments_open" in row[0] for row in plan), plan
+    for index in ("payments_open", "requests_refused_payments"):
+        assert any(index in row[0] for row in plan), plan
+
+
+async def test_a_refused_payment_is_counted_for_a_day(till: Till) -> None:
+    """By Postgres, whatever becomes of the worker that refused it. Seen to fail (for ever) without a bound on its time."""
+    shoe = fresh("shoe")
+    payment = paid(shoe, order_id_of(request_id("product", shoe, SHOP, "never", bytes(32))))
+    before = await needs(till.site)
+    await till.say(payment)
+    await needing(till.site, before, refused=1)
+    async with till.site.database() as database:
+        aged = "update requests set decided_at = decided_at - interval '25 hours' where resource_id = $1"
+        assert await database.execute(aged, shoe) == "UPDATE 1"
+    await needing(till.site, before)
 
 
 async def test_an_order_that_came_in_time_has_its_money(till: Till) -> None:

@@ -17,7 +17,7 @@ async def test_it_tells_what_it_counted_last() -> None:
     watch = PaymentWatch(count, 60)
     assert (watch.payments(), watch.oldest_seconds()) == ({}, {})
     await watch.look_once()
-    assert watch.payments() == {("parked",): 0, ("orphaned",): 2, ("mismatched",): 0, ("refund_required",): 0}
+    assert watch.payments() == {(need.value,): 0 for need in Need} | {("orphaned",): 2}
     assert watch.oldest_seconds()[("orphaned",)] == 7.5
 
 

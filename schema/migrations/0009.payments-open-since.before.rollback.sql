@@ -1,0 +1,3 @@
+drop index requests_refused_payments;
+
+alter table payments drop column open_since;
