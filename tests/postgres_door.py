@@ -23,7 +23,10 @@ class Door:
         self.held = asyncio.Event()
 
     def shut(self) -> None:
-        """Hold back what Postgres answers from now on; `held` is set when there is something."""
+        """Hold back what Postgres answers to queries from now on; `held` is set when there is something.
+
+        Not to housekeeping: a connection that is opened, or a statement that is prepared, has read nothing yet.
+        """
         self.held.clear()
         self._open.clear()
 
@@ -35,9 +38,10 @@ class Door:
         """Carry one connection both ways until either side ends it."""
         assert self._target.hostname is not None
         inner_reader, inner_writer = await asyncio.open_connection(self._target.hostname, self._target.port)
+        asked = asyncio.Event()
         ways = [
-            asyncio.create_task(self._questions(reader, inner_writer)),
-            asyncio.create_task(self._answers(inner_reader, writer)),
+            asyncio.create_task(self._questions(reader, inner_writer, asked)),
+            asyncio.create_task(self._answers(inner_reader, writer, asked)),
         ]
         self._tasks.update(ways)
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -47,25 +51,30 @@ class Door:
         writer.close()
         inner_writer.close()
 
-    async def _questions(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _questions(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: asyncio.Event
+    ) -> None:
         kind = b""  # the first messages have none: a request for TLS, the start-up
         with suppress(asyncio.IncompleteReadError, OSError):
             while True:
                 head = await reader.readexactly(4)
                 (length,) = struct.unpack("!I", head)
                 body = await reader.readexactly(length - 4)
-                self.queries += kind == EXECUTE
+                if kind == EXECUTE:
+                    self.queries += 1
+                    asked.set()
                 writer.write(kind + head + body)
                 await writer.drain()
                 is_tls_request = not kind and length == 8
                 kind = b"" if is_tls_request else await reader.readexactly(1)
 
-    async def _answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: asyncio.Event) -> None:
         with suppress(OSError):
             while data := await reader.read(65_536):
-                if not self._open.is_set():
+                if asked.is_set() and not self._open.is_set():
                     self.held.set()
                     await self._open.wait()
+                asked.clear()
                 writer.write(data)
                 await writer.drain()
 

@@ -193,8 +193,8 @@ async def test_the_clock_is_read_at_each_statement(store: Store) -> None:
 async def test_a_gateway_reads_what_is_due_as_free(server: Server) -> None:
     """And when the next hold ends, to the millisecond below; of what does not exist it reads nothing."""
     resource_ = replace(resource(), counters=Counters(5, 4, 0, 1, 0))
-    holds = [hold("h1", expires_in=-1), hold("h2", expires_in=600), hold("h3", expires_in=900)]
-    holds += [hold("h4", expires_in=300, status=HoldStatus.CONFIRMED)]
+    holds = [hold("h1", expires_in=-1), hold("h2", expires_in=6000), hold("h3", expires_in=9000)]
+    holds += [hold("h4", expires_in=3000, status=HoldStatus.CONFIRMED)]
     await write(
         server.store(),
         writes(
@@ -208,7 +208,7 @@ async def test_a_gateway_reads_what_is_due_as_free(server: Server) -> None:
     assert (found["aula"].version, found["aula"].settings) == (1, SETTINGS)
     assert found["aula"].counters == Counters(5, 2, 0, 3, 0)
     assert found["aula"].expires_in_ms is not None
-    left_ms = (NOW + timedelta(seconds=600) - datetime.now(UTC)).total_seconds() * 1000
+    left_ms = (NOW + timedelta(seconds=6000) - datetime.now(UTC)).total_seconds() * 1000
     assert left_ms - 1 <= found["aula"].expires_in_ms < left_ms + 5_000
     assert found["bar"].expires_in_ms is None
 
