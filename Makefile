@@ -23,7 +23,7 @@ reset: venv ## stop, then forget the local data (asks first; ARGS=--yes does not
 	@$(bin)/firmhold reset $(ARGS)
 
 test: venv ## all tests but `make chaos`, on real servers of their own
-	@$(bin)/pytest -m "not serial and not chaos" -n 4 --dist worksteal $(ARGS)
+	@$(bin)/pytest -m "not serial and not chaos" -n 5 --dist worksteal $(ARGS)
 
 chaos: venv ## the long tests: loads while workers die, and the services as docker-compose.yml starts them
 	@$(bin)/pytest -m serial $(ARGS) || test $$? -eq 5

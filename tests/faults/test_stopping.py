@@ -13,6 +13,8 @@ from tests.auditing import audit
 from tests.installation import Installation, Process, eventually
 from topics.commands import DefineResource, Hold
 
+pytestmark = pytest.mark.chaos
+
 STOP_SECONDS = 10.0
 
 

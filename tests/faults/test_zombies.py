@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import asyncpg
+import pytest
 import pytest_asyncio
 
 from schema.connections import Timeouts, lazy_pool
@@ -23,6 +24,8 @@ from topics.signatures import account_of
 from workers.applying import Applied, Applier
 from workers.core.batch import Arrived
 from workers.crash_points import Hooks
+
+pytestmark = pytest.mark.chaos
 
 ROUNDS = 30
 
