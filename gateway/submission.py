@@ -94,13 +94,15 @@ class Submitter:
         began = asyncio.get_running_loop().time()
         deadline = began + submission.wait.seconds
         structlog.contextvars.bind_contextvars(request_id=asked, kind=kind, resource=command.resource_id)
+        partition = partition_of(command.resource_id.encode(), self._catalogue.partitions)
+        place = (self._catalogue.commands(kind), partition)
         with self._waiters.waiting_for(asked) as waiter:
-            acknowledgement = await self._publish(submission, asked)
+            acknowledgement = await self._publish(submission, asked, place)
             if submission.wait.seconds <= 0:
                 return self._accepted(asked, submission, submission.wait)
             if waiter is None:
                 return self._accepted(asked, submission, submission.wait.not_waited())
-            answer = await self.outcome(asked, source, waiter, deadline, self._place(submission))
+            answer = await self.outcome(asked, source, waiter, deadline, place)
         if answer is None:
             return self._accepted(asked, submission, submission.wait)
         self.outcome_seconds[(kind,)].observe(asyncio.get_running_loop().time() - began)
@@ -159,9 +161,8 @@ class Submitter:
         reading = self._reads.outcome(asked, source)
         return await within(self._bounds.read_seconds, reading, "the outcome of the request", request_id=asked)
 
-    async def _publish(self, submission: Submission, asked: str) -> Acknowledgement:
-        command = submission.command
-        event, place = self._event(submission, asked), self._place(submission)
+    async def _publish(self, submission: Submission, asked: str, place: Place) -> Acknowledgement:
+        command, event = submission.command, self._event(submission, asked)
         _check_size(event)
         try:
             return await self.publisher.publish(event, place, takes_units=isinstance(command, commands.Hold))
@@ -170,10 +171,6 @@ class Submitter:
             raise ProblemError(OUTCOME_UNKNOWN, detail, request_id=asked) from fault
         except NotTakenError as fault:
             raise _not_taken(fault, asked) from fault
-
-    def _place(self, submission: Submission) -> Place:
-        key = submission.command.resource_id.encode()
-        return self._catalogue.commands(submission.kind), partition_of(key, self._catalogue.partitions)
 
     def _event(self, submission: Submission, asked: str) -> CommandEvent:
         command = submission.command
