@@ -5,7 +5,6 @@ A record is key, value and headers; this module knows nothing of brokers, signat
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Final
 
@@ -26,8 +25,7 @@ class Malformed(ValueError):
     """A record that is not a CloudEvent; the message says what is missing or wrong."""
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True):
     """A CloudEvent: its attributes, and its data as JSON bytes."""
 
     type: str
@@ -39,7 +37,7 @@ class Envelope:
     time: datetime | None = None
     expiry_time: datetime | None = None
     traceparent: str | None = None
-    extensions: dict[str, str] = field(default_factory=dict)
+    extensions: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class _Structured(msgspec.Struct):

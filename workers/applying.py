@@ -3,9 +3,11 @@
 import traceback
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+
+from msgspec.structs import replace
 
 from schema.faults import is_culprit
 from schema.rows import Holding, ResourceKey

@@ -4,8 +4,10 @@ Every statement is for the whole batch, and most batches need but a few of them.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from schema.rows import Resource, ResourceKey
 from schema.store import Claim, Decided, RacedError, Transaction

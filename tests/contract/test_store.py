@@ -1,11 +1,11 @@
 """The store on Postgres and on its twin: what the worker relies on, and what the simulation therefore imitates."""
 
 import asyncio
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 
 from schema.faults import is_culprit
 from schema.rows import Hold, Pool, ResourceKey

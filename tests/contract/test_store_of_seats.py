@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 import asyncpg
+import msgspec
 import pytest
 
 from schema.faults import is_culprit
@@ -41,20 +42,24 @@ async def test_pools_are_read_as_they_are_needed(store: Store) -> None:
 
 async def test_a_seat_has_one_open_holding(store: Store) -> None:
     """A second one is a culprit's fault, 23505, and nothing of its batch stays; once the first has ended it may begin."""
-    await write(store, began(BEGUN), began(replace(BEGUN, hold_id="h0"), key=BAR))
-    second = replace(BEGUN, hold_id="h2")
+    await write(store, began(BEGUN), began(msgspec.structs.replace(BEGUN, hold_id="h0"), key=BAR))
+    second = msgspec.structs.replace(BEGUN, hold_id="h2")
+    there = msgspec.structs.replace(second, pool="A2")
     with pytest.raises(asyncpg.UniqueViolationError) as fault:
-        await write(store, began(replace(BEGUN, hold_id="h3", pool="A2"), second))
+        await write(store, began(msgspec.structs.replace(BEGUN, hold_id="h3", pool="A2"), second))
     assert is_culprit(fault.value)
     with pytest.raises(asyncpg.UniqueViolationError):
-        await write(store, began(replace(second, pool="A2"), replace(BEGUN, hold_id="h3", pool="A2")))
-    await write(store, began(replace(second, pool="A2")), ended(HoldingEnd.EXPIRED), began(second))
+        await write(
+            store,
+            began(msgspec.structs.replace(second, pool="A2"), msgspec.structs.replace(BEGUN, hold_id="h3", pool="A2")),
+        )
+    await write(store, began(there), ended(HoldingEnd.EXPIRED), began(second))
 
 
 async def test_a_seat_is_given_back_and_held_again_in_one_batch(store: Store) -> None:
     """Ends are written before beginnings; one that began and ended in the batch is in nobody's way."""
     await write(store, began(BEGUN))
-    brief = replace(BEGUN, hold_id="h2", ended_at=NOW, end=HoldingEnd.CHANGED)
+    brief = msgspec.structs.replace(BEGUN, hold_id="h2", ended_at=NOW, end=HoldingEnd.CHANGED)
     await write(store, replace(ended(HoldingEnd.CANCELLED), holdings=[(AULA, brief), (AULA, BEGUN)]))
     await write(store, ended(HoldingEnd.CANCELLED))
 
@@ -78,9 +83,9 @@ async def test_a_seat_that_was_made_firm_is_given_back_once(store: Store) -> Non
 @pytest.mark.parametrize(
     "bad",
     [
-        replace(BEGUN, ended_at=NOW),
-        replace(BEGUN, end=HoldingEnd.EXPIRED),
-        replace(BEGUN, ended_at=NOW, end=HoldingEnd.EXPIRED, returned_at=NOW),
+        msgspec.structs.replace(BEGUN, ended_at=NOW),
+        msgspec.structs.replace(BEGUN, end=HoldingEnd.EXPIRED),
+        msgspec.structs.replace(BEGUN, ended_at=NOW, end=HoldingEnd.EXPIRED, returned_at=NOW),
     ],
     ids=["no reason", "no end", "given back though never firm"],
 )

@@ -1,9 +1,10 @@
 """What only shows at the edges of the core: flags of events, what a kind turns away, pools that a definition leaves out."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from schema.rows import Pool
 from tests.unit.builders import arrived, at

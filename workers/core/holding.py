@@ -1,7 +1,8 @@
 """What happens to holds: placed, changed, extended, confirmed, cancelled, expired. The table of the lifecycle rules."""
 
-from dataclasses import replace
 from datetime import timedelta
+
+from msgspec.structs import replace
 
 from schema.rows import Hold, Resource
 from topics import commands, events

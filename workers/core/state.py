@@ -5,9 +5,12 @@
 
 from bisect import insort
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+
+import msgspec
+from msgspec.structs import replace
 
 from schema.rows import (
     Hold,
@@ -36,8 +39,7 @@ class Move(Enum):
     RETURNED = "returned"
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(msgspec.Struct, frozen=True):
     """An event to be: its type and data. `answers` marks the one that is the outcome of the request.
 
     `id` is there where it derives from what the event is about; else it derives from the request. With `pools` it stands for
@@ -52,8 +54,7 @@ class Fact:
     pools: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """What one command changes; `reason` is None if it succeeded. Rows not named here stay as they are."""
 
     resource: Resource | None
