@@ -268,5 +268,6 @@ def _fault_of_order(kind: str, command: commands.Command) -> str | None:
 
 
 def _contradiction(command: commands.Command) -> str | None:
-    found = commands.contradictions(command) if isinstance(command, commands.DefineResource) else {}
-    return "; ".join(f"{name} {what}" for name, what in found.items()) or None
+    if not isinstance(command, commands.DefineResource):
+        return None
+    return "; ".join(f"{name} {what}" for name, what in commands.contradictions(command).items()) or None

@@ -150,8 +150,10 @@ class _Batch:
         self.states[key].evolve(decision)
         if decision.resource is not None:
             self.changed.add(key)
-        self.pools.update({(key, name): pool for name, pool in decision.pools.items()})
-        self.holds.update({hold_id: (key, hold) for hold_id, hold in decision.holds.items()})
+        for name, pool in decision.pools.items():
+            self.pools[key, name] = pool
+        for hold_id, hold in decision.holds.items():
+            self.holds[hold_id] = key, hold
         self._keep_orders(key, decision)
         for news in decision.holdings:
             self.holdings.keep(key, news)
@@ -182,7 +184,8 @@ class _Batch:
         return tuple(events.one_by_one(stored))
 
     def _keep_orders(self, key: ResourceKey, decision: Decision) -> None:
-        self.orders.update({order_id: (key, order) for order_id, order in decision.orders.items()})
+        for order_id, order in decision.orders.items():
+            self.orders[order_id] = key, order
         for payment in decision.payments.values():
             self.payments[payment.key] = key, payment
             self.order_of_payment[payment.key] = payment.order_id
