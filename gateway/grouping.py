@@ -43,10 +43,10 @@ class Grouping:
         self._signing_key = signing_key
         self._lanes: dict[Key, _Lane] = {}
 
-    async def send(self, event: CommandEvent) -> Acknowledgement:
-        """Return when the log has the command, where its record lies; raises what sending raises.
+    async def send(self, event: CommandEvent, seconds: float) -> Acknowledgement:
+        """Return when the log has the command, where its record lies; raises what sending raises, TimeoutError at last.
 
-        A command whose caller gives up before its turn is not sent.
+        A command whose caller gives up before its turn, or whose time is over then, is not sent.
         """
         key = (event.topic, event.key)
         lane = self._lanes.get(key)
@@ -56,11 +56,14 @@ class Grouping:
         lane.waiting.append(one)
         if lane.sending is None:
             lane.sending = asyncio.create_task(self._send_lane(key, lane))
+        timer = asyncio.get_running_loop().call_later(seconds, _give_up, one)
         try:
             return await one.acknowledged
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, TimeoutError):
             self._leave(key, lane, one)
             raise
+        finally:
+            timer.cancel()
 
     async def send_record(self, record: Record) -> Acknowledgement:
         """Return when the log has a record that is no command, by itself; raises what sending raises."""
@@ -104,6 +107,11 @@ class Grouping:
         for one in group:
             if not one.acknowledged.done():
                 one.acknowledged.set_result(acknowledgement)
+
+
+def _give_up(one: _Waiting) -> None:
+    if not one.acknowledged.done():
+        one.acknowledged.set_exception(TimeoutError())
 
 
 def _group(waiting: Sequence[_Waiting]) -> list[_Waiting]:

@@ -55,9 +55,9 @@ async def test_what_comes_meanwhile_goes_together() -> None:
     """
     log = Log()
     grouping = Grouping(log.send_all, GATEWAY)
-    sending = [asyncio.create_task(grouping.send(event(0)))]
+    sending = [asyncio.create_task(grouping.send(event(0), 30))]
     first, acknowledge_first = await log.take()
-    sending += [asyncio.create_task(grouping.send(event(number))) for number in range(1, 4)]
+    sending += [asyncio.create_task(grouping.send(event(number), 30)) for number in range(1, 4)]
     await asyncio.sleep(0)
     assert type_of(first) == "Hold"
     assert log.records.empty()
@@ -72,7 +72,7 @@ async def test_resources_do_not_wait_for_each_other() -> None:
     """Fails if one resource's commands queue behind another's."""
     log = Log()
     grouping = Grouping(log.send_all, GATEWAY)
-    sending = [asyncio.create_task(grouping.send(event(0, room))) for room in ("room-1", "room-2")]
+    sending = [asyncio.create_task(grouping.send(event(0, room), 30)) for room in ("room-1", "room-2")]
     taken = [await log.take() for _ in sending]
     assert {record.key for record, _ in taken} == {b"room-1", b"room-2"}
     for _, acknowledged in taken:
@@ -87,7 +87,9 @@ async def test_a_record_is_bounded() -> None:
     large = "x" * (GROUP_BYTES_MAX // 2)
     sizes: list[int] = []
     texts = ["a"] * (BATCH_COMMANDS_MAX + 5) + [large] * 4
-    sending = [asyncio.create_task(grouping.send(event(number, reference=text))) for number, text in enumerate(texts)]
+    sending = [
+        asyncio.create_task(grouping.send(event(number, reference=text), 30)) for number, text in enumerate(texts)
+    ]
     while sum(sizes) < len(texts):
         record, acknowledged = await log.take()
         sizes.append(1 if type_of(record) == "Hold" else len(ids_of(record)))
@@ -100,9 +102,9 @@ async def test_who_gives_up_before_his_turn_is_not_sent() -> None:
     """Fails if a command is published whose caller was told that it may not have been."""
     log = Log()
     grouping = Grouping(log.send_all, GATEWAY)
-    sending = [asyncio.create_task(grouping.send(event(0)))]
+    sending = [asyncio.create_task(grouping.send(event(0), 30))]
     _, acknowledged = await log.take()
-    sending += [asyncio.create_task(grouping.send(event(number))) for number in (1, 2)]
+    sending += [asyncio.create_task(grouping.send(event(number), 30)) for number in (1, 2)]
     await asyncio.sleep(0)
     sending[1].cancel()
     await asyncio.wait([sending[1]])
@@ -117,11 +119,11 @@ async def test_a_sending_that_nobody_waits_for_ends_and_the_next_one_begins_anew
     """A log that is silent keeps no lane of a resource shut. Fails if the sending is not ended."""
     log = Log()
     grouping = Grouping(log.send_all, GATEWAY)
-    lost = asyncio.create_task(grouping.send(event(0)))
+    lost = asyncio.create_task(grouping.send(event(0), 30))
     _, stuck = await log.take()
     lost.cancel()
     await asyncio.wait([lost])
-    later = asyncio.create_task(grouping.send(event(1)))
+    later = asyncio.create_task(grouping.send(event(1), 30))
     record, acknowledged = await log.take()
     assert dict(record.headers)["ce_id"] == b"key-1"
     assert stuck.cancelled()
@@ -133,9 +135,9 @@ async def test_a_fault_is_told_to_all_whom_it_concerns_and_to_nobody_else() -> N
     """Fails if one who waits is left waiting."""
     log = Log()
     grouping = Grouping(log.send_all, GATEWAY)
-    first = [asyncio.create_task(grouping.send(event(number))) for number in range(2)]
+    first = [asyncio.create_task(grouping.send(event(number), 30)) for number in range(2)]
     _, acknowledged = await log.take()
-    later = asyncio.create_task(grouping.send(event(2)))
+    later = asyncio.create_task(grouping.send(event(2), 30))
     await asyncio.sleep(0)
     acknowledged.set_exception(ValueError("too large"))
     told = await asyncio.gather(*first, return_exceptions=True)
