@@ -1,13 +1,15 @@
-"""Put commands of one resource that come while an earlier one is on its way to the log into one record.
+"""Put commands of one resource that come while earlier ones are on their way into one record.
 
-No timer: the first one goes at once, alone. What waits for it could not have been written sooner anyway, as aiokafka has
-one request on its way to a broker. One record of many commands costs each worker one event of Faust's instead of many.
+The first one goes at once, alone. How long others are held back, so that a record has more of them, says `gateway.pacing`.
+One record of many commands costs each worker one event of Faust's instead of many.
 """
 
 import asyncio
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from gateway.pacing import FORGOTTEN_SECONDS, Pace
 from topics.commands import BATCH_COMMANDS_MAX
 from topics.producer import Acknowledgement, Record, SendAll
 from topics.record import CommandEvent, batch_record, record_of
@@ -15,11 +17,13 @@ from topics.signatures import SigningKey
 
 GROUP_BYTES_MAX = 256 * 1024
 Key = tuple[str, bytes]
+Place = tuple[str, int]
 
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
     event: CommandEvent
+    since: float
     acknowledged: asyncio.Future[Acknowledgement] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -27,11 +31,29 @@ class _Waiting:
 
 @dataclass(slots=True, eq=False)
 class _Lane:
-    """The commands of one resource: those on their way, and those behind them."""
+    """The commands of one resource: those on their way to the log, those behind them, and those that are undecided."""
 
     waiting: list[_Waiting] = field(default_factory=list)
     sent: list[_Waiting] = field(default_factory=list)
     sending: asyncio.Task[None] | None = None
+    pace: Pace = field(default_factory=Pace)
+    news: asyncio.Future[None] | None = None
+
+    def wake(self) -> None:
+        """Let the sending look again whether it is time."""
+        if self.news is not None and not self.news.done():
+            self.news.set_result(None)
+
+    async def wait(self, seconds: float) -> None:
+        """Return when there is news, or after so many seconds."""
+        loop = asyncio.get_running_loop()
+        self.news = loop.create_future()
+        timer = loop.call_later(seconds, self.wake)
+        try:
+            await self.news
+        finally:
+            timer.cancel()
+            self.news = None
 
 
 class Grouping:
@@ -42,6 +64,8 @@ class Grouping:
         self._send_all = send_all
         self._signing_key = signing_key
         self._lanes: dict[Key, _Lane] = {}
+        self._undecided: defaultdict[Place, deque[tuple[int, _Lane]]] = defaultdict(deque)
+        self._decided: dict[Place, int] = {}
 
     async def send(self, event: CommandEvent, seconds: float) -> Acknowledgement:
         """Return when the log has the command, where its record lies; raises what sending raises, TimeoutError at last.
@@ -52,11 +76,14 @@ class Grouping:
         lane = self._lanes.get(key)
         if lane is None:
             lane = self._lanes[key] = _Lane()
-        one = _Waiting(event)
+        loop = asyncio.get_running_loop()
+        one = _Waiting(event, loop.time())
         lane.waiting.append(one)
         if lane.sending is None:
-            lane.sending = asyncio.create_task(self._send_lane(key, lane))
-        timer = asyncio.get_running_loop().call_later(seconds, _give_up, one)
+            lane.sending = loop.create_task(self._send_lane(key, lane))
+        else:
+            lane.wake()
+        timer = loop.call_later(seconds, _give_up, one)
         try:
             return await one.acknowledged
         except (asyncio.CancelledError, TimeoutError):
@@ -70,6 +97,15 @@ class Grouping:
         (acknowledgement,) = await self._send_all([record])
         return acknowledgement
 
+    def note_decided(self, place: Place, offset: int) -> None:
+        """Take in that the record at this offset, and so all before it on its partition, is decided."""
+        self._decided[place] = max(offset, self._decided.get(place, -1))
+        undecided = self._undecided[place]
+        while undecided and undecided[0][0] <= offset:
+            _, lane = undecided.popleft()
+            lane.pace.decide(offset)
+            lane.wake()
+
     def _leave(self, key: Key, lane: _Lane, one: _Waiting) -> None:
         """Take back a command whose turn did not come; end a sending for which nobody waits any more."""
         if one in lane.waiting:
@@ -81,18 +117,26 @@ class Grouping:
 
     async def _send_lane(self, key: Key, lane: _Lane) -> None:
         try:
-            while lane.waiting:
+            while await _is_time(lane):
                 lane.sent = _group(lane.waiting)
                 del lane.waiting[: len(lane.sent)]
-                await self._send_group(lane.sent)
+                acknowledgement = await self._send_group(lane.sent)
+                if acknowledgement is not None:
+                    self._note_sent(lane, (key[0], acknowledgement.partition), acknowledgement.offset)
         finally:
             self._forget(key, lane)
+
+    def _note_sent(self, lane: _Lane, place: Place, offset: int) -> None:
+        if offset > self._decided.get(place, -1):  # events may be faster than acknowledgements
+            lane.pace.send(offset, len(lane.sent), asyncio.get_running_loop().time())
+            self._undecided[place].append((offset, lane))
 
     def _forget(self, key: Key, lane: _Lane) -> None:
         if self._lanes.get(key) is lane:
             del self._lanes[key]
 
-    async def _send_group(self, group: Sequence[_Waiting]) -> None:
+    async def _send_group(self, group: Sequence[_Waiting]) -> Acknowledgement | None:
+        """Send a record, and tell all who wait for it; return its acknowledgement, if there is one."""
         events = [one.event for one in group]
         try:
             record = (
@@ -103,10 +147,25 @@ class Grouping:
             for one in group:
                 if not one.acknowledged.done():
                     one.acknowledged.set_exception(fault)
-            return
+            return None
         for one in group:
             if not one.acknowledged.done():
                 one.acknowledged.set_result(acknowledgement)
+        return acknowledgement
+
+
+async def _is_time(lane: _Lane) -> bool:
+    """Return when what waits is to go; False if nothing does, and nothing is undecided any more."""
+    clock = asyncio.get_running_loop().time
+    while lane.waiting or not lane.pace.is_idle(clock()):
+        if not lane.waiting:
+            await lane.wait(FORGOTTEN_SECONDS)
+            continue
+        pause_seconds = lane.pace.pause_seconds(len(lane.waiting), lane.waiting[0].since, clock())
+        if pause_seconds <= 0:
+            return True
+        await lane.wait(pause_seconds)
+    return False
 
 
 def _give_up(one: _Waiting) -> None:

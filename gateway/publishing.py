@@ -97,6 +97,7 @@ class Publisher:
     def note_decided(self, place: Place, offset: int) -> None:
         """Take in that the record at this offset is decided: events tell it sooner than committed offsets."""
         self._backlog.decide(place, offset)
+        self._grouping.note_decided(place, offset)
 
     def told(self, place: Place) -> int:
         """Return up to which offset events told that the records of a partition are decided."""
