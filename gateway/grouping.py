@@ -5,8 +5,9 @@ One record of many commands costs each worker one event of Faust's instead of ma
 """
 
 import asyncio
+import time
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from gateway.pacing import FORGOTTEN_SECONDS, Pace
@@ -59,8 +60,11 @@ class _Lane:
 class Grouping:
     """Sends commands, those of one resource one record after the other."""
 
-    def __init__(self, send_all: SendAll, signing_key: SigningKey) -> None:
+    def __init__(
+        self, send_all: SendAll, signing_key: SigningKey, clock_seconds: Callable[[], float] = time.monotonic
+    ) -> None:
         """Sign with this key, send by this way."""
+        self._clock_seconds = clock_seconds
         self._send_all = send_all
         self._signing_key = signing_key
         self._lanes: dict[Key, _Lane] = {}
@@ -77,7 +81,7 @@ class Grouping:
         if lane is None:
             lane = self._lanes[key] = _Lane()
         loop = asyncio.get_running_loop()
-        one = _Waiting(event, loop.time())
+        one = _Waiting(event, self._clock_seconds())
         lane.waiting.append(one)
         if lane.sending is None:
             lane.sending = loop.create_task(self._send_lane(key, lane))
@@ -117,7 +121,7 @@ class Grouping:
 
     async def _send_lane(self, key: Key, lane: _Lane) -> None:
         try:
-            while await _is_time(lane):
+            while await self._is_time(lane):
                 lane.sent = _group(lane.waiting)
                 del lane.waiting[: len(lane.sent)]
                 acknowledgement = await self._send_group(lane.sent)
@@ -126,9 +130,21 @@ class Grouping:
         finally:
             self._forget(key, lane)
 
+    async def _is_time(self, lane: _Lane) -> bool:
+        """Return when what waits is to go; False if nothing does, and nothing is undecided any more."""
+        while lane.waiting or not lane.pace.is_idle(self._clock_seconds()):
+            if not lane.waiting:
+                await lane.wait(FORGOTTEN_SECONDS)
+                continue
+            pause_seconds = lane.pace.pause_seconds(len(lane.waiting), lane.waiting[0].since, self._clock_seconds())
+            if pause_seconds <= 0:
+                return True
+            await lane.wait(pause_seconds)
+        return False
+
     def _note_sent(self, lane: _Lane, place: Place, offset: int) -> None:
         if offset > self._decided.get(place, -1):  # events may be faster than acknowledgements
-            lane.pace.send(offset, len(lane.sent), asyncio.get_running_loop().time())
+            lane.pace.send(offset, len(lane.sent), self._clock_seconds())
             self._undecided[place].append((offset, lane))
 
     def _forget(self, key: Key, lane: _Lane) -> None:
@@ -152,20 +168,6 @@ class Grouping:
             if not one.acknowledged.done():
                 one.acknowledged.set_result(acknowledgement)
         return acknowledgement
-
-
-async def _is_time(lane: _Lane) -> bool:
-    """Return when what waits is to go; False if nothing does, and nothing is undecided any more."""
-    clock = asyncio.get_running_loop().time
-    while lane.waiting or not lane.pace.is_idle(clock()):
-        if not lane.waiting:
-            await lane.wait(FORGOTTEN_SECONDS)
-            continue
-        pause_seconds = lane.pace.pause_seconds(len(lane.waiting), lane.waiting[0].since, clock())
-        if pause_seconds <= 0:
-            return True
-        await lane.wait(pause_seconds)
-    return False
 
 
 def _give_up(one: _Waiting) -> None:
