@@ -214,6 +214,7 @@ def _cache_bounds(settings: Settings, fresh_ms: int, stale_ms: int) -> CacheBoun
         lock_ms=settings.cache_lock_ms,
         wait_ms=settings.cache_wait_ms,
         names_max=settings.page_max,
+        read_ms=round(settings.postgres_read_timeout_seconds * 1000),
     )
 
 
@@ -225,7 +226,9 @@ def _seat_mirror(settings: Settings, reads: Reads, redis: Redis) -> SeatMirror:
         timeout_seconds=settings.redis_timeout_ms / 1000,
         rest=Rest(settings.redis_rest_ms / 1000),
     )
-    return SeatMirror(seats, reads.seats_held_until, settings.page_max)
+    return SeatMirror(
+        seats, reads.seats_held_until, seats_max=settings.page_max, seconds=settings.postgres_read_timeout_seconds
+    )
 
 
 def _context(
