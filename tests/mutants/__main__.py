@@ -34,7 +34,12 @@ ROUNDS = (  # the quickest first: what fails in one never meets the next
         "test_core_tells.py",
         "test_refusals.py",
     ],
-    ["test_house_against_model.py", "test_payments_in_any_order.py", "test_core_against_model.py"],
+    [
+        "test_best_available.py",
+        "test_house_against_model.py",
+        "test_payments_in_any_order.py",
+        "test_core_against_model.py",
+    ],
 )
 SURVIVORS_MAX = 0.05
 CPU_SECONDS_MAX = 40

@@ -126,7 +126,7 @@ class State:
         self._forget_ended()
 
     def _keep_finder(self, decision: Decision) -> None:
-        """Let it look anew at what changed; other settings, another house."""
+        """Let it look anew at what changed; with other settings all of it may have."""
         if self.finder is None or self.resource is None or decision.resource is None:
             return
         if decision.resource.settings is self.resource.settings:
@@ -205,7 +205,7 @@ class Draft:
         return self.pools.get(name) or self.state.pools.get(name)
 
     def is_free(self, name: str) -> bool:
-        """Tell whether a unit of the pool is free: asked of every seat of a house, so without a detour."""
+        """Tell whether a unit of the pool is free. A search asks this of thousands of pools, so it takes no detour."""
         pool = self.pools.get(name) or self.state.pools.get(name)
         return pool is not None and pool.held + pool.taken < pool.capacity
 
