@@ -59,6 +59,8 @@ class DirectStream(faust.Stream[Any]):
                 if app.flow_control.is_active() and message.generation_id == app.consumer_generation_id:
                     last_inbound[message.tp] = monotonic()
                     yield event
+        except StopAsyncIteration:  # how Faust ends an agent; a generator must not let it out
+            return
         finally:
             self._channel_stop_iteration(self.channel)
             if started_here:
@@ -133,7 +135,7 @@ class _Consumer(driver.Consumer):
             return
         generation = self.app.consumer_generation_id
         for place, (tp, record) in enumerate(self.scheduler.iterate(records), 1):
-            if not self.flow_active or self.should_stop or self.app.consumer_generation_id != generation:
+            if self._is_over(generation):
                 return
             if tp in active or tp in self._buffered_partitions:
                 message = self._to_message(tp, record)
@@ -141,6 +143,9 @@ class _Consumer(driver.Consumer):
                     yield tp, message
             if place % _RECORDS_PER_TURN == 0:
                 await asyncio.sleep(0)
+
+    def _is_over(self, generation: int) -> bool:
+        return not self.flow_active or self.should_stop or self.app.consumer_generation_id != generation
 
     async def _seek_back(self) -> None:
         # What was fetched is lost to us once it is not handed on: the position of the reader is behind it already.
