@@ -21,6 +21,7 @@ from typing import Any
 import faust
 import uvloop
 from aiokafka.client import AIOKafkaClient, CoordinationType
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.protocol.commit import OffsetCommitRequest
 from faust.types import TP
 
@@ -55,7 +56,7 @@ def commit_now(app: faust.App) -> None:
             assert committing.result(COMMIT_SECONDS_MAX), "Kafka took the commit"
 
 
-async def committed(member: Any, offsets: Mapping[TP, int]) -> bool:
+async def committed(member: GroupCoordinator, offsets: Mapping[TP, int]) -> bool:
     """Commit offsets as this member of its group; return whether Kafka took all of them."""
     places = [(tp.topic, [(tp.partition, offset, "")]) for tp, offset in offsets.items()]
     retention = OffsetCommitRequest.DEFAULT_RETENTION_TIME
