@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 from redis.asyncio import Redis
 
+from firmhold.log_subject import speak_of_nothing
 from firmhold.settings import Settings
 from gateway import (
     broadcast_stream,
@@ -345,7 +346,7 @@ async def _tell_problems(request: web.Request, handler: Handler) -> web.StreamRe
         _log.exception("a request failed", method=request.method, path=request.path)
         return problems.response(ProblemError(INTERNAL, "the fault is ours and was logged"), instance_of(request))
     finally:
-        structlog.contextvars.clear_contextvars()  # the next request of this connection comes in the same task
+        speak_of_nothing()
 
 
 def _problem_of(fault: web.HTTPException) -> ProblemError:
