@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Final
 
 from schema.rows import ResourceKey
-from schema.store import Decided
+from schema.snapshots import Decided
 from topics.commands import Expire, fingerprint
 from topics.events import decode_stored
 from topics.identifiers import request_id

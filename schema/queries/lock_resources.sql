@@ -1,7 +1,6 @@
 -- Lock the touched resources in the order of their ids, so that no two batches wait for each other.
 -- $1 kinds, $2 resource ids.
-select r.kind, r.resource_id, r.version, r.settings::text, r.capacity, r.held, r.taken, r.remaining, r.oversubscribed_by,
-       r.last_arrived_at
+select r.kind, r.resource_id
 from resources r
 join unnest($1::text[], $2::text[]) as touched (kind, resource_id) using (kind, resource_id)
 order by r.kind, r.resource_id

@@ -11,7 +11,9 @@ import asyncpg
 
 from schema.reads import Reads
 from schema.rows import Hold, Order, Payment, PaymentEvent, Pool, Request, Resource, ResourceKey, UnitsAre
-from schema.store import Claim, ResourceWrite, Store, Transaction, Writes
+from schema.snapshots import Claim
+from schema.store import Store, Transaction
+from schema.writing import ResourceWrite, Writes
 from topics.orders import OrderStatus, PaymentEffect, PaymentReport, PaymentStatus
 from topics.resources import Counters, HoldStatus, Settings
 

@@ -9,7 +9,9 @@ import pytest
 
 from schema.faults import is_culprit
 from schema.rows import Hold, Pool, ResourceKey
-from schema.store import Claim, RacedError, RefusedHold, ResourceWrite, Store
+from schema.snapshots import Claim, RefusedHold
+from schema.store import Store
+from schema.writing import RacedError, ResourceWrite
 from tests.contract.stores import (
     AULA,
     BAR,

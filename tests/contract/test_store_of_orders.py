@@ -10,7 +10,8 @@ import pytest
 from schema.faults import is_culprit
 from schema.orders import KnownPayment
 from schema.rows import Order, Payment, Pool, UnitsAre
-from schema.store import RacedError, Store, Writes
+from schema.store import Store
+from schema.writing import RacedError, Writes
 from tests.contract.stores import (
     AULA,
     BAR,

@@ -11,7 +11,8 @@ import pytest
 
 from schema.faults import is_culprit
 from schema.rows import Holding, HoldingEnd, HoldingUpdate, Pool, ResourceKey
-from schema.store import RacedError, Store, Writes
+from schema.store import Store
+from schema.writing import RacedError, Writes
 from tests.contract.stores import AULA, BAR, CLUB, NOW, write, write_of, writes
 
 BEGUN = Holding("h1", "A1", "ann", NOW)

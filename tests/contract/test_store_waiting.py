@@ -7,7 +7,8 @@ import pytest
 
 from schema.faults import is_transient
 from schema.rows import ResourceKey
-from schema.store import Claim, RacedError
+from schema.snapshots import Claim
+from schema.writing import RacedError
 from tests.contract.stores import (
     AULA,
     BAR,

@@ -15,7 +15,8 @@ from typing import Any
 from aiokafka.errors import CommitFailedError, KafkaError
 
 from schema.rows import ResourceKey
-from schema.store import RacedError, Transaction
+from schema.store import Transaction
+from schema.writing import RacedError
 from tests.simulation.caching import TombstonesOfWorker
 from tests.simulation.site import PARKING, PARTITIONS, SESSION_SECONDS, WORKER, Site
 from tests.simulation.world import Process
