@@ -21,11 +21,11 @@ class Timeouts:
 
 
 class _Session(asyncpg.Connection):
-    """Spares the reset after a transaction that was committed or a statement that ran to its end: nothing of ours outlives
-    one, and a batch waits for it.
+    """Spares the reset after a committed transaction or a statement that ran to its end: a batch waits for it in vain.
 
-    After anything else it is needed. asyncpg prepares a statement with Flush instead of Sync: a read that is cancelled
-    between preparing and executing leaves an implicit transaction open, in which the next BEGIN may be refused.
+    Nothing of ours outlives either. After anything else it is needed. asyncpg prepares a statement with Flush instead of
+    Sync: a read that is cancelled between preparing and executing leaves an implicit transaction open, in which the next
+    BEGIN may be refused.
     """
 
     _is_clean = False
@@ -40,7 +40,7 @@ class _Session(asyncpg.Connection):
     async def fetch(self, query: str, *args: Any, **options: Any) -> list[Any]:  # noqa: ANN401 - asyncpg's
         """Run a statement; outside a transaction it is one."""
         self._is_clean = False
-        rows = await super().fetch(query, *args, **options)
+        rows: list[Any] = await super().fetch(query, *args, **options)
         self._is_clean = not self.is_in_transaction()
         return rows
 
@@ -60,12 +60,11 @@ _LOOK_UPS = {
 planned once, maybe while the tables are empty, and so for what is there later: by index, whatever is there now."""
 
 
-def lazy_pool(
-    url: str, *, connections_max: int, timeouts: Timeouts, role: str, looks_up: bool = False
-) -> asyncpg.Pool:
+def lazy_pool(url: str, *, connections_max: int, timeouts: Timeouts, role: str, looks_up: bool = False) -> asyncpg.Pool:
     """Return a pool that connects when first used, so that a process starts while Postgres is away.
 
-    With `looks_up` statements are planned once, to find rows by their keys. `role` is shown in pg_stat_activity. Enter the pool (`async with`) to make it usable and to close it.
+    `role` is shown in pg_stat_activity; with `looks_up` statements are planned once, to find rows by their keys. Enter the
+    pool (`async with`) to make it usable and to close it.
     """
     return asyncpg.create_pool(
         url,

@@ -37,16 +37,18 @@ class Transaction:
         self._connection = connection
         self.is_locking = is_locking
 
+    async def lock(self, keys: Collection[ResourceKey]) -> int:
+        """Lock those of the resources that exist, in the order of their ids, and return how many they are."""
+        return len(await self._connection.fetch(queries.LOCK_RESOURCES, *columns_of(keys)))
+
     async def read(self, wanted: Wanted) -> Snapshot:
-        """Read what is wanted, as of one instant; locking, of resources that are locked before, in the order of their ids.
+        """Read what is wanted, as of one instant; locking, of resources that are locked before.
 
         Raises RacedError if a resource came into being after it was looked for: it could not be locked.
         """
-        if not self.is_locking:
-            return await read_snapshot(self._connection, wanted)
-        locked = await self._connection.fetch(queries.LOCK_RESOURCES, *columns_of(wanted.keys))
+        locked = await self.lock(wanted.keys) if self.is_locking else None
         snapshot = await read_snapshot(self._connection, wanted)
-        if len(locked) != len(snapshot.resources):
+        if locked not in (None, len(snapshot.resources)):
             message = f"one of {len(wanted.keys)} resources was created while the batch was read"
             raise RacedError(message)
         return snapshot
@@ -56,7 +58,7 @@ class Transaction:
         self._require_lock()
         columns = columns_of([key for key, _ in named])
         rows = await self._connection.fetch(queries.READ_POOLS_OF, *columns, [name for _, name in named])
-        return [pool_of(row) for row in rows]
+        return [pool_of([*row.values()]) for row in rows]
 
     async def orders(
         self, keys: Collection[ResourceKey], until: datetime, order_ids: Collection[str], due_max: int

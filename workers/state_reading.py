@@ -125,9 +125,7 @@ def _named(arrived: Arrived) -> str | None:
 def _buyers(commands: Iterable[Arrived]) -> set[Buyer]:
     """Return the buyers who ask for one hold more."""
     return {
-        (arrived.key, buyer)
-        for arrived in commands
-        if (buyer := getattr(arrived.command, "buyer", None)) is not None
+        (arrived.key, buyer) for arrived in commands if (buyer := getattr(arrived.command, "buyer", None)) is not None
     }
 
 

@@ -11,7 +11,7 @@ import asyncpg
 
 from schema.reads import Reads
 from schema.rows import Hold, Order, Payment, PaymentEvent, Pool, Request, Resource, ResourceKey, UnitsAre
-from schema.snapshots import Claim
+from schema.snapshots import Claim, Snapshot, Wanted
 from schema.store import Store, Transaction
 from schema.writing import ResourceWrite, Writes
 from topics.orders import OrderStatus, PaymentEffect, PaymentReport, PaymentStatus
@@ -50,7 +50,7 @@ def resource(version: int = 1, capacity: int = 5) -> Resource:
 
 def write_of(key: ResourceKey, expected: int = 0) -> ResourceWrite:
     """Return a resource's next version."""
-    return ResourceWrite(key, expected, resource(expected + 1))
+    return ResourceWrite(key, resource(expected) if expected else None, resource(expected + 1))
 
 
 def hold(name: str, *, expires_in: float = 60, status: HoldStatus = HoldStatus.HELD, buyer: str | None = None) -> Hold:
@@ -166,10 +166,13 @@ async def waits(task: "asyncio.Task[Any]") -> bool:
     return not done
 
 
+async def seen(store: Store, *keys: ResourceKey, **wanted: Any) -> Snapshot:  # noqa: ANN401 - the fields of Wanted
+    """Read of these resources what is wanted."""
+    async with store.transaction(is_locking=False) as transaction:
+        return await transaction.read(Wanted(keys, **wanted))
+
+
 async def assert_empty(store: Store) -> None:
     """Find nothing."""
-    async with store.transaction() as transaction:
-        assert await transaction.lock([AULA]) == {}
-        _, decided = await transaction.clock_and_decided([Claim("gateway/alice", "r1", "r1")])
-        assert decided == []
-        assert await transaction.holds([AULA], NOW + timedelta(hours=1), ["h1"], 10) == {}
+    found = await seen(store, AULA, claims=[Claim("gateway/alice", "r1", "r1")], hold_ids=["h1"], due_max=10)
+    assert (found.resources, found.decided, found.due_holds, found.named_holds) == ({}, [], [], [])

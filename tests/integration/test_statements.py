@@ -43,7 +43,7 @@ class Counted:
         )
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
+    async def transaction(self, *, is_locking: bool = True) -> AsyncIterator[Transaction]:
         """Give a transaction whose statements are written down."""
 
         def write_down(query: LoggedQuery) -> None:
@@ -52,7 +52,7 @@ class Counted:
             ):  # ours; asyncpg asks for types of its own when a connection first needs them
                 self.statements.append(query.query)
 
-        async with self.store.transaction() as transaction:
+        async with self.store.transaction(is_locking=is_locking) as transaction:
             with transaction._connection.query_logger(write_down):
                 yield transaction
 
