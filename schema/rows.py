@@ -3,7 +3,7 @@
 No I/O and no rules here. Instants are aware datetimes in UTC, counts are units.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 
@@ -32,12 +32,16 @@ class ResourceKey:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A resource as of its `version`; the counters are sums over its pools."""
+    """A resource as of its `version`; the counters are sums over its pools.
+
+    `written_by` is the transaction that wrote it, by Postgres's count: it tells whether what was read is still so.
+    """
 
     version: int
     settings: Settings
     counters: Counters
     last_arrived_at: datetime
+    written_by: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,8 +141,8 @@ def pool_of(row: Sequence[Any]) -> tuple[ResourceKey, str, Pool]:
 
 
 def _resource(row: Sequence[Any]) -> tuple[ResourceKey, Resource]:
-    kind, resource_id, version, settings, *counters, last_arrived_at = row
-    resource = Resource(version, _settings.decode(settings), Counters(*counters), last_arrived_at)
+    kind, resource_id, version, settings, *counters, last_arrived_at, written_by = row
+    resource = Resource(version, _settings.decode(settings), Counters(*counters), last_arrived_at, written_by)
     return ResourceKey(kind, resource_id), resource
 
 

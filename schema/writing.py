@@ -28,7 +28,7 @@ class RacedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ResourceWrite:
-    """A resource to be written, if it still is as it was `before`; None: it must not exist yet."""
+    """A resource to be written, if nobody has written it since it was read as `before`; None: it must not exist yet."""
 
     key: ResourceKey
     before: Resource | None
@@ -122,8 +122,7 @@ def _resources(writes: Sequence[ResourceWrite]) -> Part:
         [write.resource.counters.remaining for write in writes],
         [write.resource.counters.oversubscribed_by for write in writes],
         [write.resource.last_arrived_at for write in writes],
-        [0 if write.before is None else write.before.version for write in writes],
-        [None if write.before is None else write.before.last_arrived_at for write in writes],
+        [None if write.before is None else write.before.written_by for write in writes],
     )
     return Part("resources", queries.WRITE_RESOURCES, columns, rows_wanted=len(writes))
 

@@ -8,10 +8,13 @@
 -- It is planned once, maybe on empty tables: `limit`, and ranges of whole keys, leave no choice but the right index.
 with touched as materialized (
     select r.kind, r.resource_id, r.version, r.settings::text as settings, r.capacity, r.held, r.taken, r.remaining,
-           r.oversubscribed_by, r.last_arrived_at, given.needs_all, given.needs_claimed
+           r.oversubscribed_by, r.last_arrived_at, r.written_by, given.needs_all, given.needs_claimed
     from unnest($1::text[], $2::text[], $3::boolean[], $4::boolean[]) as given (kind, resource_id, needs_all, needs_claimed)
     cross join lateral (
-        select * from resources where resources.kind = given.kind and resources.resource_id = given.resource_id limit 1
+        select *, xmin::text::bigint as written_by
+        from resources
+        where resources.kind = given.kind and resources.resource_id = given.resource_id
+        limit 1
     ) as r
 ),
 clock as materialized (
@@ -41,7 +44,7 @@ select
     (select now from clock) as now,
     (
         select array_agg(row (kind, resource_id, version, settings, capacity, held, taken, remaining, oversubscribed_by,
-                              last_arrived_at))
+                              last_arrived_at, written_by))
         from touched
     ) as resources,
     (

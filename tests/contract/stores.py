@@ -48,9 +48,9 @@ def resource(version: int = 1, capacity: int = 5) -> Resource:
     return Resource(version, SETTINGS, Counters(capacity, 0, 0, capacity, 0), NOW)
 
 
-def write_of(key: ResourceKey, expected: int = 0) -> ResourceWrite:
+def write_of(key: ResourceKey, before: Resource | None = None) -> ResourceWrite:
     """Return a resource's next version."""
-    return ResourceWrite(key, resource(expected) if expected else None, resource(expected + 1))
+    return ResourceWrite(key, before, resource(1 if before is None else before.version + 1))
 
 
 def hold(name: str, *, expires_in: float = 60, status: HoldStatus = HoldStatus.HELD, buyer: str | None = None) -> Hold:
@@ -170,6 +170,11 @@ async def seen(store: Store, *keys: ResourceKey, **wanted: Any) -> Snapshot:  # 
     """Read of these resources what is wanted."""
     async with store.transaction(is_locking=False) as transaction:
         return await transaction.read(Wanted(keys, **wanted))
+
+
+async def stored(store: Store, key: ResourceKey) -> Resource:
+    """Read a resource."""
+    return (await seen(store, key)).resources[key]
 
 
 async def assert_empty(store: Store) -> None:

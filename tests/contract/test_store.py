@@ -25,6 +25,7 @@ from tests.contract.stores import (
     request,
     resource,
     seen,
+    stored,
     write,
     write_of,
     writes,
@@ -86,12 +87,15 @@ async def test_e25_a_claim_that_is_taken_is_raced(store: Store) -> None:
     assert sorted((row.request_id, row.owns_claim) for row in decided) == [("r1", True), ("r3", True), ("r4", False)]
 
 
-@pytest.mark.parametrize("expected", [0, 2])
-async def test_a_resource_at_another_version_is_raced(store: Store, expected: int) -> None:
+@pytest.mark.parametrize("existed", [False, True])
+async def test_a_resource_that_was_written_meanwhile_is_raced(store: Store, *, existed: bool) -> None:
     """Also one that was not to exist yet."""
     await write(store, writes(resources=[write_of(AULA)]))
+    before = await stored(store, AULA) if existed else None
+    if before is not None:
+        await write(store, writes(resources=[ResourceWrite(AULA, before, before)]))
     with pytest.raises(RacedError):
-        await write(store, writes(resources=[write_of(BAR), write_of(AULA, expected)]))
+        await write(store, writes(resources=[write_of(BAR), write_of(AULA, before)]))
     assert (await seen(store, AULA, BAR)).resources == {AULA: resource()}
 
 
@@ -233,14 +237,14 @@ async def test_what_is_due_is_counted_pool_by_pool(server: Server) -> None:
     Seen to fail on sums over all pools together.
     """
     pools = {"full": Pool(2, 5, 0, 5), "short": Pool(1, 2, 1, 3), "free": Pool(3, 2, 0, 3), "other": Pool(4, 1, 1, 4)}
-    stored = replace(resource(), counters=Counters(10, 10, 2, 3, 5))
+    sums = replace(resource(), counters=Counters(10, 10, 2, 3, 5))
     holds = [
         replace(hold("h1", expires_in=-1), units={"full": 4, "free": 1}),
         replace(hold("h2", expires_in=-2), units={"short": 1, "free": 1}),
         replace(hold("h3", expires_in=36_000), units={"full": 1, "short": 1, "other": 1}),
     ]
     named = {(AULA, name): pool for name, pool in pools.items()}
-    await write(server.store(), writes([], [ResourceWrite(AULA, None, stored)], named, [(AULA, one) for one in holds]))
+    await write(server.store(), writes([], [ResourceWrite(AULA, None, sums)], named, [(AULA, one) for one in holds]))
     found = (await server.reads().resources("slot", ["aula"]))["aula"]
     assert found.counters == Counters(10, 3, 2, 1 + 0 + 3 + 2, 1)
 

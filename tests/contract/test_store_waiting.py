@@ -19,6 +19,7 @@ from tests.contract.stores import (
     request,
     resource,
     seen,
+    stored,
     two_transactions,
     waits,
     write,
@@ -31,9 +32,10 @@ from tests.overtaking import Overtaken
 async def test_a_lock_is_waited_for_and_then_the_new_row_is_read(server: Server) -> None:
     """READ COMMITTED: who waited sees what he waited for."""
     await write(server.store(), writes(resources=[write_of(AULA)]))
+    before = await stored(server.store(), AULA)
     async with two_transactions(server) as (one, other, commit):
         await one.lock([AULA])
-        await one.write(writes(resources=[write_of(AULA, 1)]))
+        await one.write(writes(resources=[write_of(AULA, before)]))
         second = asyncio.create_task(other.lock([AULA]))
         assert await waits(second)
         await commit.aclose()
@@ -68,12 +70,13 @@ async def test_a_lock_is_not_waited_for_for_ever(server: Server) -> None:
 async def test_who_is_idle_in_a_transaction_loses_it(server: Server) -> None:
     """His locks are given to the next; what he does then fails for a passing reason and changes nothing."""
     await write(server.store(), writes(resources=[write_of(AULA)]))
+    before = await stored(server.store(), AULA)
     with pytest.raises(Exception) as fault:  # noqa: PT011, PT012 - which fault differs, what it means is asserted
         async with server.store().transaction() as one:
             await one.lock([AULA])
             async with server.store().transaction() as other:
                 assert await other.lock([AULA]) == 1
-            await one.write(writes(resources=[write_of(AULA, 1)]))
+            await one.write(writes(resources=[write_of(AULA, before)]))
     assert is_transient(fault.value)
     assert (await seen(server.store(), AULA)).resources == {AULA: resource()}
 

@@ -39,7 +39,7 @@ def read_batch(tables: Tables, now: datetime, values: Sequence[Any]) -> list[Any
     refused = (tables.requests[one] for one in refused_ids if one in tables.requests)
     over = {key for key, due_at in due_sales(tables) if due_at <= until}
     columns = [
-        _rows(RESOURCE_COLUMNS, (tables.resources[key] for key in touched)),
+        _rows((*RESOURCE_COLUMNS, "written_by"), (tables.resources[key] for key in touched)),
         _rows(_DECIDED_COLUMNS, _decided(tables, request_ids, list(zip(sources, claim_ids, strict=True)))),
         _rows(POOL_COLUMNS, (tables.pools[key] for key in pools)),
         [key for key in touched if key in over],

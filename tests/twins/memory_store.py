@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from itertools import count
 from typing import Any, cast
 
 import asyncpg
@@ -61,6 +62,11 @@ class MemoryPostgres:
         self.tables = Tables()
         self.locks = Locks(self.patience)
         self.commits = 0
+        self._numbers = count(1)
+
+    def number(self) -> int:
+        """Return the number of a new transaction."""
+        return next(self._numbers)
 
 
 class _Session:
@@ -72,6 +78,7 @@ class _Session:
         self._idle: asyncio.TimerHandle | None = None
         self._longest: asyncio.TimerHandle | None = None
         self._is_aborted = False
+        self._number = server.number()
         self.is_closed = False
 
     async def begin(self) -> None:
@@ -237,8 +244,8 @@ class _Session:
             key = row["kind"], row["resource_id"]
             await self._server.locks.take(self, ("resource", key))
             before = self._server.tables.resources.get(key)
-            if before is None or (before["version"], before["last_arrived_at"]) == expected:
-                self._changes.resources[key] = row
+            if before is None or before["written_by"] == expected:
+                self._changes.resources[key] = row | {"written_by": self._number}
                 written.append({"resource_id": row["resource_id"]})
         return written
 

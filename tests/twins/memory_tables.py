@@ -67,10 +67,9 @@ def requests_of(values: Sequence[Any]) -> list[Row]:
     return sorted(rows, key=lambda row: (row["source"], row["claim_id"], row["request_id"]))
 
 
-def resources_of(values: Sequence[Any]) -> list[tuple[Row, tuple[int, datetime | None]]]:
-    """Return resources with the version and the last arrival that are expected of them, in the order of their writing."""
-    expected = zip(*values[-2:], strict=True)
-    rows = list(zip(rows_of(RESOURCE_COLUMNS, values[:-2]), expected, strict=True))
+def resources_of(values: Sequence[Any]) -> list[tuple[Row, int | None]]:
+    """Return resources with the transactions that are to have written them, in the order of their writing."""
+    rows = list(zip(rows_of(RESOURCE_COLUMNS, values[:-1]), values[-1], strict=True))
     for row, _ in rows:
         require(row["version"] > 0, "resources_version_check")
     return sorted(rows, key=lambda pair: (pair[0]["kind"], pair[0]["resource_id"]))
