@@ -105,7 +105,7 @@ async def test_e64_r3_the_same_batch_twice_at_once(appliers: tuple[Applier, Appl
     """Owner and zombie commit the same batches at the same time: one effect each, and both tell the same events.
 
     The first of each batch creates its slot, so that there is no row yet to wait for. Seen to fail (a slot without its holds'
-    units, or twice the effect) with both checks for RacedError taken out of schema/store.py.
+    units, or twice the effect) where `require_rows` raises nothing.
     """
     for number in range(ROUNDS):
         slot = f"slot-{number}"
@@ -174,7 +174,7 @@ async def _wait_for_locks(url: str, wanted: int) -> bool:
 async def test_e9_ended_by_two_at_once(appliers: tuple[Applier, Applier], postgres_url: str) -> None:
     """Holds that two workers cancel, or expire, at the same time give their units back once and end once.
 
-    Seen to fail (units given back by both) with no row lock in lock_resources.sql and no version in write_resources.sql.
+    Seen to fail (units given back by both) with no check in write_resources.sql.
     """
     for number in range(ROUNDS):
         slot = f"slot-{number}"
@@ -211,7 +211,7 @@ async def test_r4_worker_stopped_in_its_transaction(site: Installation) -> None:
 async def test_r4_worker_stopped_between_reading_and_writing(site: Installation) -> None:
     """A worker paused without a lock holds up nobody, and finds what it read overtaken when it goes on.
 
-    Seen to fail (units held twice) without the check in write_resources.sql and with `on conflict do update` of requests.
+    Seen to fail (units held twice) with no check in write_resources.sql.
     """
     define = commands.DefineResource(resource_id="slot", capacity=100)
     await audit_paused(site, "slot", define, commands.Hold(resource_id="slot"))
@@ -283,7 +283,7 @@ async def test_e64_r3_a_slot_is_created_while_a_batch_is_read(
     """A zombie creates the slot after the owner looked for it and before the owner writes.
 
     The owner finds the definition decided then, and must not decide the hold behind it as if there were no slot. Found
-    by the simulation (`make sim`). Seen to fail (`not_found`) with both checks for RacedError taken out of schema/writing.py.
+    by the simulation (`make sim`). Seen to fail (a hold that its slot does not count) where `require_rows` raises nothing.
     """
     define = arrived("slot", "define", commands.DefineResource(resource_id="slot", capacity=5), 0)
     hold = arrived("slot", "hold", commands.Hold(resource_id="slot"), 1)
@@ -294,6 +294,7 @@ async def test_e64_r3_a_slot_is_created_while_a_batch_is_read(
         "resource.defined",
         "hold.placed",
     ]
+    assert await counts(postgres_url) == (2, 1, 1)
 
 
 async def test_e64_a_zombie_that_read_before_and_writes_after(
@@ -301,7 +302,7 @@ async def test_e64_a_zombie_that_read_before_and_writes_after(
 ) -> None:
     """The last unit is sold by the owner between the zombie's reading and its writing, to another hold: it is sold once.
 
-    Seen to fail (a unit sold twice) without the version in write_resources.sql.
+    Seen to fail (a unit sold twice) with no check in write_resources.sql.
     """
     await appliers[0].apply([arrived("slot", "define", commands.DefineResource(resource_id="slot", capacity=1), 0)])
     one, other = (arrived("slot", name, commands.Hold(resource_id="slot"), 1) for name in ("one", "other"))
@@ -317,7 +318,7 @@ async def test_e64_a_zombie_that_refuses_what_was_stocked_since(
 ) -> None:
     """A refusal rests on what was read as much as a grant does: the owner cancels a hold meanwhile, and the unit is free.
 
-    Seen to fail (`sold_out`) without the version in write_resources.sql.
+    Seen to fail (`sold_out`) with no check in write_resources.sql.
     """
     hold = arrived("slot", "hold", commands.Hold(resource_id="slot"), 1)
     define = arrived("slot", "define", commands.DefineResource(resource_id="slot", capacity=1), 0)
