@@ -257,6 +257,9 @@ def bench(
     seconds: Annotated[float, typer.Option(min=0.1, help="How long each time.")] = 4.0,
     clients: Annotated[str, typer.Option(help="Numbers of clients at once.")] = "1,64,256",
     commands: Annotated[int, typer.Option(min=1, help="How many commands go straight to Kafka.")] = 100_000,
+    warm_up: Annotated[
+        float, typer.Option(min=0.0, help="For how many seconds the stack is used before all that.")
+    ] = 20.0,
     report: Annotated[
         Path | None, typer.Option(help="Write JSON, PNG and HTML there; needs Pillow, the extra `bench`.")
     ] = None,
@@ -270,7 +273,7 @@ def bench(
     from firmhold.bench.command import bench_stack, clients_of, scenarios_of  # noqa: PLC0415 - only this needs all that
     from firmhold.bench.running import Plan  # noqa: PLC0415 - the same
 
-    plan = Plan(scenarios_of(scenario or []), peers, rounds, seconds, clients_of(clients), commands)
+    plan = Plan(scenarios_of(scenario or []), peers, rounds, seconds, clients_of(clients), commands, warm_up)
     is_met = bench_stack(_settings_of_tool(), plan, report, Console(highlight=False))
     raise typer.Exit(0 if is_met else 1)
 

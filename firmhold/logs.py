@@ -1,7 +1,7 @@
 """Logs of our processes: structlog, as JSON lines or readable; libraries' own logs take the same way.
 
-Whoever handles a request or a command binds `request_id`, `kind` and `resource` (structlog.contextvars), so that every
-line below bears them. What is written has passed two doors: one for chatter, one for secrets.
+Whoever handles a request says what it is about (`firmhold.log_subject`), so that every line below bears it. What is written
+has passed two doors: one for chatter, one for secrets.
 """
 
 import logging
@@ -14,6 +14,7 @@ from typing import TextIO
 import structlog
 
 from firmhold.chatter import Chatter, LeftOut
+from firmhold.log_subject import add_subject
 from firmhold.redaction import Redaction
 from firmhold.settings import Settings
 
@@ -25,6 +26,7 @@ def configure(settings: Settings) -> None:
     json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        add_subject,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import Any, Protocol
 
 import msgspec
@@ -18,13 +19,14 @@ from schema.reads import ResourceReading
 from schema.rows import Payment
 from topics import events
 from topics.events import HoldChanged, HoldView, OrderChanged, PaymentRecorded, RequestRefused, ResourceDefined
-from topics.identifiers import REQUEST, RoutedId, parse, request_id_of
+from topics.identifiers import RoutedId, request_id_of
 from topics.orders import OrderView, PaymentView
 from topics.resources import Counters, Settings
 
 Style = Callable[[dict[str, Any]], dict[str, Any]]
 """How a call shows what `GET` shows in full."""
 
+_TOKENS_MAX = 4_096
 _OK = 200
 _CREATED = 201
 _SECOND = timedelta(seconds=1)
@@ -78,6 +80,7 @@ def http_date(instant: datetime) -> str:
     return format_datetime((instant + (_SECOND - _TICK)).replace(microsecond=0).astimezone(UTC), usegmt=True)
 
 
+@lru_cache(_TOKENS_MAX)  # made for the command, and again for its answer; OpenSSL takes 10 µs for each
 def hold_token(secret: bytes, request_id: str) -> str:
     """Return the token of the hold that `request_id` places: HMAC-SHA256, hex. Only its owner is ever told."""
     return hmac.digest(secret, b"firmhold hold token " + request_id.encode(), "sha256").hex()
@@ -97,9 +100,9 @@ class Answers:
         self._problems = problems
         self._secret = secret
 
-    def of_event(self, request_id: str, event_type: str, data: bytes) -> Rendered:
+    def of_event(self, place: RoutedId, event_type: str, data: bytes) -> Rendered:
         """Render the event that answered a request to the owner of that request."""
-        place = routed(request_id, REQUEST)
+        request_id = str(place)
         decoded = events.decode_data(event_type, data)
         match decoded:
             case RequestRefused():
@@ -266,15 +269,6 @@ def token_shown(request: web.Request) -> str | None:
     """Return the hash of the token that the caller shows; the token itself goes no further."""
     token = request.headers.get("Hold-Token")
     return None if token is None else token_hash(token)
-
-
-def routed(text: str, prefix: str) -> RoutedId:
-    """Read an id that is known to be one."""
-    place = parse(text, prefix)
-    if place is None:
-        message = f"{text} is no id of prefix {prefix}"
-        raise AssertionError(message)
-    return place
 
 
 def etag(version: int) -> str:

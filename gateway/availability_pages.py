@@ -9,7 +9,7 @@ from gateway.answers import etag
 from gateway.availability import Page
 from gateway.bodies import bad_parameter
 from gateway.context import CONTEXT, Context, min_version
-from gateway.patience import within, within_shared
+from gateway.patience import shared, within
 from gateway.problems import json_response
 from topics.identifiers import is_resource_id
 
@@ -29,14 +29,14 @@ async def availability_of(request: web.Request, kind: str) -> web.Response:
         query = urlencode({**request.query, "after": page.ids[-1]})
         headers["Link"] = f'<{request.path}?{query}>; rel="next"'
     reading = context.availability[kind].of(page.ids, version_least)
-    return json_response(await within_shared(context.limits.read_seconds, reading, "what is free"), headers=headers)
+    return json_response(await shared(reading, "what is free"), headers=headers)
 
 
 async def free_of_one(request: web.Request, kind: str, resource_id: str) -> web.Response | None:
     """Answer with one resource as the list has it; None if there is none."""
     context = request.app[CONTEXT]
     reading = context.availability[kind].of([resource_id], min_version(request))
-    found = await within_shared(context.limits.read_seconds, reading, f"{kind} {resource_id}")
+    found = await shared(reading, f"{kind} {resource_id}")
     if not found:
         return None
     version = _versioned.decode(found[0]).version

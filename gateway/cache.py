@@ -58,6 +58,8 @@ class CacheBounds:
     wait_ms: int
     names_max: int
     poll_ms: int = 20
+    read_ms: int = 2_000
+    looks_apart_ms: int = 1
 
 
 class Wanted(NamedTuple):
@@ -90,10 +92,14 @@ class Cache:
         self._pause = pause
         self.reads: Counter[Source] = Counter()
         self._looks: Gathering[str, Seen | None] = Gathering(
-            self._look, readings_max=_ASKS_AT_ONCE, keys_max=bounds.names_max
+            self._look,
+            readings_max=_ASKS_AT_ONCE,
+            keys_max=bounds.names_max,
+            seconds=bounds.read_ms / 1000,
+            apart_seconds=bounds.looks_apart_ms / 1000,
         )
         self._loads: Gathering[Wanted, Value] = Gathering(
-            self._load, readings_max=_LOADS_AT_ONCE, keys_max=bounds.names_max
+            self._load, readings_max=_LOADS_AT_ONCE, keys_max=bounds.names_max, seconds=bounds.read_ms / 1000
         )
 
     async def get(self, names: Collection[str], version_least: int = 0) -> dict[str, Value]:

@@ -22,7 +22,6 @@ _SIGN_OF_LIFE_SECONDS = 2.0
 _RECORDS_MAX = 2_000
 _CORRELATION_ID = "ce_correlationid"
 _PLACE = re.compile(r"([0-9]{1,10})/([0-9]{1,19})")  # more digits Kafka has not, and `int` fails over many
-_WANTED = frozenset((_CORRELATION_ID, "ce_type", "ce_commandrecord"))
 
 
 class Follower(Protocol):
@@ -139,9 +138,12 @@ class EventReader:
             consumer.seek(partition, self._positions[partition])
 
     def _answer(self, records: Iterable[ConsumerRecord]) -> None:
+        told = ""
         for record in records:
             request_id, answer = _answer_of(record.headers, record.value)
-            self._tell_decided(record.topic, answer.record)
+            if answer.record != told:  # the commands of one record are answered one after the other
+                told = answer.record
+                self._tell_decided(record.topic, told)
             if request_id is not None and self._waiters.awaits(request_id):
                 self._waiters.answer(request_id, answer)
 
@@ -163,6 +165,10 @@ def hand_out(follower: Follower, records: Sequence[ConsumerRecord]) -> None:
 
 def _answer_of(headers: Sequence[tuple[str, bytes]], value: bytes | None) -> tuple[str | None, Answer]:
     """Read what an event answers, if it does; the data is decoded only for those who wait."""
-    wanted = {name: content.decode("utf-8", "replace") for name, content in headers if name in _WANTED and content}
-    answer = Answer(wanted.get("ce_type", ""), value or b"", wanted.get("ce_commandrecord", ""))
-    return wanted.get(_CORRELATION_ID), answer
+    by_name = dict(headers)
+    answer = Answer(_text(by_name, "ce_type"), value or b"", _text(by_name, "ce_commandrecord"))
+    return _text(by_name, _CORRELATION_ID) or None, answer
+
+
+def _text(headers: Mapping[str, bytes | None], name: str) -> str:
+    return (headers.get(name) or b"").decode("utf-8", "replace")

@@ -17,29 +17,46 @@ Read = Callable[[Sequence[K], Callable[[K, V], None]], Awaitable[None]]
 class Gathering(Generic[K, V]):
     """Gathers keys that are asked for; no key is read twice at once."""
 
-    def __init__(self, read: Read[K, V], *, readings_max: int, keys_max: int) -> None:
-        """`read` is given keys, so many at most, and tells each one's value as soon as it knows it."""
+    def __init__(
+        self, read: Read[K, V], *, readings_max: int, keys_max: int, seconds: float, apart_seconds: float = 0.0
+    ) -> None:
+        """`read` is given keys, so many at most, and tells each one's value as soon as it knows it.
+
+        A value that is not there so many `seconds` after it was first asked for is late for all who wait for it. Readings
+        begin `apart_seconds` apart, so that under load each serves more askers; the first one begins at once.
+        """
         self._read = read
         self._readings_max = readings_max
         self._keys_max = keys_max
+        self._seconds = seconds
+        self._apart_seconds = apart_seconds
+        self._began_at = float("-inf")
         self._asked: dict[K, asyncio.Future[V]] = {}
         self._being_read: set[K] = set()
         self._readings: set[asyncio.Task[None]] = set()
         self._will_begin = False
 
     async def ask(self, keys: Iterable[K]) -> dict[K, V]:
-        """Return the value of each key, read after this call; raises what the reading raises."""
-        loop = asyncio.get_running_loop()
+        """Return the value of each key, read after this call; raises what the reading raises, TimeoutError if it is late."""
         futures: dict[K, asyncio.Future[V]] = {}
         for key in keys:
-            if key not in self._asked:
-                self._asked[key] = loop.create_future()
-            futures[key] = self._asked[key]
+            future = self._asked.get(key)
+            if future is None or future.done():
+                future = self._asked[key] = self._bounded()
+            futures[key] = future
         self._begin_soon()
         for future in futures.values():
             if not future.done():
                 await asyncio.shield(future)  # others wait for it too: our being cancelled is not its end
         return {key: future.result() for key, future in futures.items()}
+
+    def _bounded(self) -> asyncio.Future[V]:
+        """Return a future that fails when it is late: one timer for all who wait for it, as each of theirs would cost more."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[V] = loop.create_future()
+        timer = loop.call_later(self._seconds, _be_late, future)
+        future.add_done_callback(lambda _: timer.cancel())
+        return future
 
     async def close(self) -> None:
         """End what is being read; whoever still waits is cancelled."""
@@ -52,10 +69,16 @@ class Gathering(Generic[K, V]):
         """Begin when all who ask in this turn of the event loop have asked."""
         if not self._will_begin:
             self._will_begin = True
-            asyncio.get_running_loop().call_soon(self._begin)
+            loop = asyncio.get_running_loop()
+            pause_seconds = self._began_at + self._apart_seconds - loop.time()
+            if pause_seconds > 0:
+                loop.call_later(pause_seconds, self._begin)
+            else:
+                loop.call_soon(self._begin)
 
     def _begin(self) -> None:
         self._will_begin = False
+        self._began_at = asyncio.get_running_loop().time()
         waiting = [key for key in self._asked if key not in self._being_read]
         while waiting and len(self._readings) < self._readings_max:
             keys, waiting = waiting[: self._keys_max], waiting[self._keys_max :]
@@ -71,7 +94,9 @@ class Gathering(Generic[K, V]):
     async def _run(self, untold: dict[K, asyncio.Future[V]]) -> None:
         def tell(key: K, value: V) -> None:
             self._being_read.discard(key)
-            untold.pop(key).set_result(value)
+            future = untold.pop(key)
+            if not future.done():
+                future.set_result(value)
             if key in self._asked:
                 self._begin_soon()
 
@@ -79,9 +104,18 @@ class Gathering(Generic[K, V]):
             await self._read(list(untold), tell)
         except Exception as fault:  # noqa: BLE001 - it is the askers' to judge
             for future in untold.values():
-                future.set_exception(fault)
-                future.exception()  # seen: the askers may all have gone
+                _fail(future, fault)
         finally:
             self._being_read.difference_update(untold)
             for future in untold.values():
                 future.cancel()  # only those that were told nothing at all
+
+
+def _fail(future: asyncio.Future[V], fault: Exception) -> None:
+    if not future.done():
+        future.set_exception(fault)
+        future.exception()  # seen: the askers may all have gone
+
+
+def _be_late(future: asyncio.Future[V]) -> None:
+    _fail(future, TimeoutError())

@@ -1,13 +1,16 @@
-"""Put commands of one resource that come while an earlier one is on its way to the log into one record.
+"""Put commands of one resource that come while earlier ones are on their way into one record.
 
-No timer: the first one goes at once, alone. What waits for it could not have been written sooner anyway, as aiokafka has
-one request on its way to a broker. One record of many commands costs each worker one event of Faust's instead of many.
+The first one goes at once, alone. How long others are held back, so that a record has more of them, says `gateway.pacing`.
+One record of many commands costs each worker one event of Faust's instead of many.
 """
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from gateway.pacing import FORGOTTEN_SECONDS, Pace
 from topics.commands import BATCH_COMMANDS_MAX
 from topics.producer import Acknowledgement, Record, SendAll
 from topics.record import CommandEvent, batch_record, record_of
@@ -15,11 +18,13 @@ from topics.signatures import SigningKey
 
 GROUP_BYTES_MAX = 256 * 1024
 Key = tuple[str, bytes]
+Place = tuple[str, int]
 
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
     event: CommandEvent
+    since: float
     acknowledged: asyncio.Future[Acknowledgement] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -27,45 +32,83 @@ class _Waiting:
 
 @dataclass(slots=True, eq=False)
 class _Lane:
-    """The commands of one resource: those on their way, and those behind them."""
+    """The commands of one resource: those on their way to the log, those behind them, and those that are undecided."""
 
     waiting: list[_Waiting] = field(default_factory=list)
     sent: list[_Waiting] = field(default_factory=list)
     sending: asyncio.Task[None] | None = None
+    pace: Pace = field(default_factory=Pace)
+    news: asyncio.Future[None] | None = None
+
+    def wake(self) -> None:
+        """Let the sending look again whether it is time."""
+        if self.news is not None and not self.news.done():
+            self.news.set_result(None)
+
+    async def wait(self, seconds: float) -> None:
+        """Return when there is news, or after so many seconds."""
+        loop = asyncio.get_running_loop()
+        self.news = loop.create_future()
+        timer = loop.call_later(seconds, self.wake)
+        try:
+            await self.news
+        finally:
+            timer.cancel()
+            self.news = None
 
 
 class Grouping:
     """Sends commands, those of one resource one record after the other."""
 
-    def __init__(self, send_all: SendAll, signing_key: SigningKey) -> None:
+    def __init__(
+        self, send_all: SendAll, signing_key: SigningKey, clock_seconds: Callable[[], float] = time.monotonic
+    ) -> None:
         """Sign with this key, send by this way."""
+        self._clock_seconds = clock_seconds
         self._send_all = send_all
         self._signing_key = signing_key
         self._lanes: dict[Key, _Lane] = {}
+        self._undecided: defaultdict[Place, deque[tuple[int, _Lane]]] = defaultdict(deque)
+        self._decided: dict[Place, int] = {}
 
-    async def send(self, event: CommandEvent) -> Acknowledgement:
-        """Return when the log has the command, where its record lies; raises what sending raises.
+    async def send(self, event: CommandEvent, seconds: float) -> Acknowledgement:
+        """Return when the log has the command, where its record lies; raises what sending raises, TimeoutError at last.
 
-        A command whose caller gives up before its turn is not sent.
+        A command whose caller gives up before its turn, or whose time is over then, is not sent.
         """
         key = (event.topic, event.key)
         lane = self._lanes.get(key)
         if lane is None:
             lane = self._lanes[key] = _Lane()
-        one = _Waiting(event)
+        loop = asyncio.get_running_loop()
+        one = _Waiting(event, self._clock_seconds())
         lane.waiting.append(one)
         if lane.sending is None:
-            lane.sending = asyncio.create_task(self._send_lane(key, lane))
+            lane.sending = loop.create_task(self._send_lane(key, lane))
+        else:
+            lane.wake()
+        timer = loop.call_later(seconds, _give_up, one)
         try:
             return await one.acknowledged
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, TimeoutError):
             self._leave(key, lane, one)
             raise
+        finally:
+            timer.cancel()
 
     async def send_record(self, record: Record) -> Acknowledgement:
         """Return when the log has a record that is no command, by itself; raises what sending raises."""
         (acknowledgement,) = await self._send_all([record])
         return acknowledgement
+
+    def note_decided(self, place: Place, offset: int) -> None:
+        """Take in that the record at this offset, and so all before it on its partition, is decided."""
+        self._decided[place] = max(offset, self._decided.get(place, -1))
+        undecided = self._undecided[place]
+        while undecided and undecided[0][0] <= offset:
+            _, lane = undecided.popleft()
+            lane.pace.decide(offset)
+            lane.wake()
 
     def _leave(self, key: Key, lane: _Lane, one: _Waiting) -> None:
         """Take back a command whose turn did not come; end a sending for which nobody waits any more."""
@@ -78,18 +121,38 @@ class Grouping:
 
     async def _send_lane(self, key: Key, lane: _Lane) -> None:
         try:
-            while lane.waiting:
+            while await self._is_time(lane):
                 lane.sent = _group(lane.waiting)
                 del lane.waiting[: len(lane.sent)]
-                await self._send_group(lane.sent)
+                acknowledgement = await self._send_group(lane.sent)
+                if acknowledgement is not None:
+                    self._note_sent(lane, (key[0], acknowledgement.partition), acknowledgement.offset)
         finally:
             self._forget(key, lane)
+
+    async def _is_time(self, lane: _Lane) -> bool:
+        """Return when what waits is to go; False if nothing does, and nothing is undecided any more."""
+        while lane.waiting or not lane.pace.is_idle(self._clock_seconds()):
+            if not lane.waiting:
+                await lane.wait(FORGOTTEN_SECONDS)
+                continue
+            pause_seconds = lane.pace.pause_seconds(len(lane.waiting), lane.waiting[0].since, self._clock_seconds())
+            if pause_seconds <= 0:
+                return True
+            await lane.wait(pause_seconds)
+        return False
+
+    def _note_sent(self, lane: _Lane, place: Place, offset: int) -> None:
+        if offset > self._decided.get(place, -1):  # events may be faster than acknowledgements
+            lane.pace.send(offset, len(lane.sent), self._clock_seconds())
+            self._undecided[place].append((offset, lane))
 
     def _forget(self, key: Key, lane: _Lane) -> None:
         if self._lanes.get(key) is lane:
             del self._lanes[key]
 
-    async def _send_group(self, group: Sequence[_Waiting]) -> None:
+    async def _send_group(self, group: Sequence[_Waiting]) -> Acknowledgement | None:
+        """Send a record, and tell all who wait for it; return its acknowledgement, if there is one."""
         events = [one.event for one in group]
         try:
             record = (
@@ -100,10 +163,16 @@ class Grouping:
             for one in group:
                 if not one.acknowledged.done():
                     one.acknowledged.set_exception(fault)
-            return
+            return None
         for one in group:
             if not one.acknowledged.done():
                 one.acknowledged.set_result(acknowledgement)
+        return acknowledgement
+
+
+def _give_up(one: _Waiting) -> None:
+    if not one.acknowledged.done():
+        one.acknowledged.set_exception(TimeoutError())
 
 
 def _group(waiting: Sequence[_Waiting]) -> list[_Waiting]:

@@ -26,11 +26,11 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 @web.middleware
 async def limit_writes(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer a write beyond the account's quota with 429; tell every other one how the account stands."""
-    context = request.app[CONTEXT]
-    account = None if request.method in _READS else _limited_account(request)
-    if account is None or not context.rate_limits.policies:
+    limits = request.app[CONTEXT].rate_limits
+    account = _limited_account(request) if limits.policies and request.method not in _READS else None
+    if account is None:
         return await handler(request)
-    may, standings = context.rate_limits.take(account, time.monotonic())
+    may, standings = limits.take(account, time.monotonic())
     response = await handler(request) if may else _refused(request, standings)
     _tell(response, standings)
     return response

@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 from redis.asyncio import Redis
 
+from firmhold.log_subject import speak_of_nothing
 from firmhold.settings import Settings
 from gateway import (
     broadcast_stream,
@@ -213,6 +214,7 @@ def _cache_bounds(settings: Settings, fresh_ms: int, stale_ms: int) -> CacheBoun
         lock_ms=settings.cache_lock_ms,
         wait_ms=settings.cache_wait_ms,
         names_max=settings.page_max,
+        read_ms=round(settings.postgres_read_timeout_seconds * 1000),
     )
 
 
@@ -224,7 +226,9 @@ def _seat_mirror(settings: Settings, reads: Reads, redis: Redis) -> SeatMirror:
         timeout_seconds=settings.redis_timeout_ms / 1000,
         rest=Rest(settings.redis_rest_ms / 1000),
     )
-    return SeatMirror(seats, reads.seats_held_until, settings.page_max)
+    return SeatMirror(
+        seats, reads.seats_held_until, seats_max=settings.page_max, seconds=settings.postgres_read_timeout_seconds
+    )
 
 
 def _context(
@@ -345,7 +349,7 @@ async def _tell_problems(request: web.Request, handler: Handler) -> web.StreamRe
         _log.exception("a request failed", method=request.method, path=request.path)
         return problems.response(ProblemError(INTERNAL, "the fault is ours and was logged"), instance_of(request))
     finally:
-        structlog.contextvars.clear_contextvars()  # the next request of this connection comes in the same task
+        speak_of_nothing()
 
 
 def _problem_of(fault: web.HTTPException) -> ProblemError:

@@ -32,11 +32,10 @@ async def within(seconds: float, reading: Coroutine[Any, Any, T], what: str, **m
             _abandon(task)
 
 
-async def within_shared(seconds: float, reading: Coroutine[Any, Any, T], what: str) -> T:
-    """Do as `within` for a reading that can be left at once, as others do it for us: no task is needed to leave it alone."""
+async def shared(reading: Coroutine[Any, Any, T], what: str) -> T:
+    """Do as `within` for a reading that is bounded in time by itself, as others share it."""
     with _told(what):
-        async with asyncio.timeout(seconds):
-            return await reading
+        return await reading
 
 
 @contextmanager

@@ -97,6 +97,7 @@ class Publisher:
     def note_decided(self, place: Place, offset: int) -> None:
         """Take in that the record at this offset is decided: events tell it sooner than committed offsets."""
         self._backlog.decide(place, offset)
+        self._grouping.note_decided(place, offset)
 
     def told(self, place: Place) -> int:
         """Return up to which offset events told that the records of a partition are decided."""
@@ -112,20 +113,20 @@ class Publisher:
         Raises NotTakenError, UnacknowledgedError.
         """
         self._refuse(place, takes_units=takes_units)
-        return await self._watched(self._grouping.send(event))
+        return await self._watched(self._grouping.send(event, self._bounds.publish_seconds))
 
     async def put(self, record: Record) -> Acknowledgement:
         """Return the acknowledgement of a record that is no command; raises as `publish` does."""
         self._refuse((record.topic, 0), takes_units=False)
-        return await self._watched(self._grouping.send_record(record))
+        sending = self._grouping.send_record(record)
+        return await self._watched(asyncio.wait_for(sending, self._bounds.publish_seconds))
 
     async def _watched(self, sending: Awaitable[Acknowledgement]) -> Acknowledgement:
-        """Bound a sending in time, and learn from it whether the log is silent."""
+        """Learn from a sending, which is bounded in time, whether the log is silent."""
         began = time.monotonic()
         number = self._breaker.begin(began)
         try:
-            async with asyncio.timeout(self._bounds.publish_seconds):
-                acknowledgement = await sending
+            acknowledgement = await sending
         except TimeoutError as fault:
             self._breaker.give_up(number)
             self._look_for_life()

@@ -125,20 +125,20 @@ async def _states(
     asked, ahead = str(place), _Ahead()
     outcome = await context.submitter.stored(asked, caller.source)
     if outcome is not None:
-        yield decided_members(context, asked, outcome)
+        yield decided_members(context, place, outcome)
         return
     await hear(context, place)
     passing = asyncio.ensure_future(context.offsets.passed(*commands_of(context, place), ahead.tell))
     try:
         while True:
-            await _first_of(passing, waiter.answer, waiter.gap.wait(), ahead.changed.wait())
+            await _first_of(passing, waiter.answered(), waiter.gap.wait(), ahead.changed.wait())
             ahead.changed.clear()
-            is_over = passing.done() or waiter.answer.done()
+            is_over = passing.done() or waiter.answer is not None
             if is_over or waiter.gap.is_set():
                 waiter.gap.clear()
                 outcome = await context.submitter.stored(asked, caller.source)
                 if outcome is not None:
-                    yield decided_members(context, asked, outcome)
+                    yield decided_members(context, place, outcome)
                     return
                 if is_over:
                     raise _why_no_outcome(asked, passing)

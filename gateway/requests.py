@@ -3,9 +3,9 @@
 import asyncio
 from typing import Any
 
-import structlog
 from aiohttp import web
 
+from firmhold.log_subject import speak_of
 from gateway.bodies import bad_parameter
 from gateway.callers import Caller
 from gateway.context import CONTEXT, Context
@@ -34,7 +34,7 @@ async def get_request(request: web.Request) -> web.Response:
     ahead: list[int] = []
     outcome = await _outcome(context, caller, place, seconds, ahead)
     if outcome is not None:
-        return json_response(decided_members(context, asked, outcome), headers={"Cache-Control": "no-store"})
+        return json_response(decided_members(context, place, outcome), headers={"Cache-Control": "no-store"})
     headers = {"Retry-After": str(context.limits.retry_after_seconds), "Cache-Control": "no-store"}
     return json_response(queued_members(asked, ahead[0] if ahead else None), headers=headers)
 
@@ -45,7 +45,7 @@ def place_of(request: web.Request) -> RoutedId:
     place = parse(asked, REQUEST)
     if place is None or place.kind not in KINDS:
         raise unknown(asked)
-    structlog.contextvars.bind_contextvars(request_id=asked, kind=place.kind, resource=place.resource_id)
+    speak_of(request_id=asked, kind=place.kind, resource=place.resource_id)
     return place
 
 
@@ -55,10 +55,10 @@ def commands_of(context: Context, place: RoutedId) -> tuple[str, int]:
     return context.catalogue.commands(place.kind), partition
 
 
-def decided_members(context: Context, asked: str, outcome: Outcome) -> dict[str, Any]:
+def decided_members(context: Context, place: RoutedId, outcome: Outcome) -> dict[str, Any]:
     """Return a decided request as polls show it."""
     answer = answer_of(outcome)
-    return members_of_poll(asked, context.answers.of_event(asked, answer.type, answer.data), outcome)
+    return members_of_poll(str(place), context.answers.of_event(place, answer.type, answer.data), outcome)
 
 
 def queued_members(asked: str, ahead: int | None) -> dict[str, Any]:
@@ -112,7 +112,7 @@ async def _passed_within(
     )
     told: set[asyncio.Future[Any]] = set()
     if waiter is not None:
-        told = {waiter.answer, asyncio.ensure_future(waiter.gap.wait())}
+        told = {waiter.answered(), asyncio.ensure_future(waiter.gap.wait())}
     try:
         await asyncio.wait({passing, *told}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if not passing.done():

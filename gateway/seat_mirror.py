@@ -69,13 +69,13 @@ class _Asked(NamedTuple):
 class SeatMirror:
     """Tells of single seats; who asks at once is answered with one look, and one query for what the mirror cannot tell."""
 
-    def __init__(self, mirror: MirrorReader, read_source: ReadSource, seats_max: int) -> None:
-        """Look into `mirror` first, for so many seats at a time at most."""
+    def __init__(self, mirror: MirrorReader, read_source: ReadSource, *, seats_max: int, seconds: float) -> None:
+        """Look into `mirror` first, for so many seats at a time at most; what is not told in so many seconds is late."""
         self._mirror = mirror
         self._read_source = read_source
         self.reads: Counter[Source] = Counter(dict.fromkeys(Source, 0))
         self._looks: Gathering[_Asked, datetime | None] = Gathering(
-            self._look, readings_max=_LOOKS_AT_ONCE, keys_max=seats_max
+            self._look, readings_max=_LOOKS_AT_ONCE, keys_max=seats_max, seconds=seconds
         )
 
     async def held_until(self, screening_id: str, seat: str, version_least: int = 0) -> datetime | None:

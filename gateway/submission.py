@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 
 from firmhold.exposition import Histogram
+from firmhold.log_subject import speak_of
 from firmhold.metrics import OUTCOME_SECONDS
 from gateway.answers import Answers, Rendered, Style, hold_token, token_hash
 from gateway.callers import Caller
@@ -24,7 +25,7 @@ from schema.reads import Outcome, Reads
 from topics import commands, events
 from topics.catalogue import Catalogue
 from topics.cloudevents import EVENT_BYTES_MAX
-from topics.identifiers import request_id
+from topics.identifiers import routed_request
 from topics.partitions import partition_of
 from topics.producer import Acknowledgement
 from topics.record import CommandEvent, command_event
@@ -90,10 +91,11 @@ class Submitter:
         """Publish, wait as long as is wanted, and answer: with the outcome, or 202 and where to look for it."""
         kind, command, source = submission.kind, submission.command, submission.caller.source
         fingerprint = commands.fingerprint(kind, command)
-        asked = request_id(kind, command.resource_id, source, submission.key, fingerprint)
+        routed = routed_request(kind, command.resource_id, source, submission.key, fingerprint)
+        asked = str(routed)
         began = asyncio.get_running_loop().time()
         deadline = began + submission.wait.seconds
-        structlog.contextvars.bind_contextvars(request_id=asked, kind=kind, resource=command.resource_id)
+        speak_of(request_id=asked, kind=kind, resource=command.resource_id)
         partition = partition_of(command.resource_id.encode(), self._catalogue.partitions)
         place = (self._catalogue.commands(kind), partition)
         with self._waiters.waiting_for(asked) as waiter:
@@ -106,7 +108,7 @@ class Submitter:
         if answer is None:
             return self._accepted(asked, submission, submission.wait)
         self.outcome_seconds[(kind,)].observe(asyncio.get_running_loop().time() - began)
-        rendered = self._answers.of_event(asked, answer.type, answer.data)
+        rendered = self._answers.of_event(routed, answer.type, answer.data)
         if submission.style is not None and not rendered.is_refusal:
             rendered = replace(rendered, body=submission.style(rendered.body))
         return _response(rendered, submission.wait, replayed=_is_replay(answer, acknowledgement))
@@ -136,17 +138,15 @@ class Submitter:
 
     async def _answer_or_look(self, asked: str, source: str, waiter: Waiter) -> Answer | None:
         """Return the answer if it is there, or comes while Postgres is asked for it, or Postgres has it."""
-        if waiter.answer.done():
-            return waiter.answer.result()
+        if waiter.answer is not None:
+            return waiter.answer
         look = asyncio.ensure_future(self._look(asked, source))
         try:
-            await asyncio.wait((waiter.answer, look), return_when=asyncio.FIRST_COMPLETED)
-            if waiter.answer.done():
-                return waiter.answer.result()
-            stored = look.result()
+            await asyncio.wait((waiter.answered(), look), return_when=asyncio.FIRST_COMPLETED)
+            stored = None if waiter.answered().done() else look.result()
         finally:
             look.cancel()
-        return None if stored is None else answer_of(stored)
+        return waiter.answer if stored is None else answer_of(stored)
 
     async def _look(self, asked: str, source: str) -> Outcome | None:
         """Look in Postgres for a moment; if it does not answer, the client is told where to look later."""

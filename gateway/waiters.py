@@ -1,9 +1,9 @@
 """Who waits for the outcome of which request. Bounded; an outcome is handed to every waiter of its request."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from types import TracebackType
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +20,17 @@ class Waiter:
 
     def __init__(self) -> None:
         """Begin to wait."""
-        self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.answer: Answer | None = None
         self.gap = asyncio.Event()
+        self._answered: asyncio.Future[None] | None = None
         self._news: asyncio.Future[None] | None = None
 
     def tell(self, answer: Answer) -> None:
         """Hand over the answer."""
-        if not self.answer.done():
-            self.answer.set_result(answer)
+        if self.answer is None:
+            self.answer = answer
+            if self._answered is not None and not self._answered.done():
+                self._answered.set_result(None)
         self._wake()
 
     def tell_of_gap(self) -> None:
@@ -37,7 +40,15 @@ class Waiter:
 
     def has_news(self) -> bool:
         """Tell whether there is an answer or a gap."""
-        return self.answer.done() or self.gap.is_set()
+        return self.answer is not None or self.gap.is_set()
+
+    def answered(self) -> asyncio.Future[None]:
+        """Return what is done when the answer is there; for who waits for other things too."""
+        if self._answered is None or self._answered.cancelled():
+            self._answered = asyncio.get_running_loop().create_future()
+            if self.answer is not None:
+                self._answered.set_result(None)
+        return self._answered
 
     async def wait(self, seconds: float) -> None:
         """Return when there is an answer or a gap, or after so many seconds. One at a time may wait so."""
@@ -75,23 +86,26 @@ class Waiters:
         """Tell whether anybody waits for this request."""
         return request_id in self._by_request
 
-    @contextmanager
-    def waiting_for(self, request_id: str) -> Iterator[Waiter | None]:
+    def waiting_for(self, request_id: str) -> AbstractContextManager[Waiter | None]:
         """Wait for the length of the block; None if too many wait already, or the gateway is stopping."""
         if self.closing or self._count >= self._waiters_max:
-            yield None
-            return
+            return nullcontext()
+        return _Waiting(self, request_id)
+
+    def join(self, request_id: str) -> Waiter:
+        """Begin to wait; for `waiting_for`, which ends it too."""
         waiter = Waiter()
         self._by_request.setdefault(request_id, []).append(waiter)
         self._count += 1
-        try:
-            yield waiter
-        finally:
-            self._count -= 1
-            waiters = self._by_request[request_id]
-            waiters.remove(waiter)
-            if not waiters:
-                del self._by_request[request_id]
+        return waiter
+
+    def leave(self, request_id: str, waiter: Waiter) -> None:
+        """Wait no longer."""
+        self._count -= 1
+        waiters = self._by_request[request_id]
+        waiters.remove(waiter)
+        if not waiters:
+            del self._by_request[request_id]
 
     def answer(self, request_id: str, answer: Answer) -> None:
         """Hand the answer to whoever waits for it."""
@@ -107,7 +121,7 @@ class Waiters:
         """Let who waits be answered for so long, then close."""
         deadline = asyncio.get_running_loop().time() + seconds
         while self._by_request and asyncio.get_running_loop().time() < deadline:
-            answers = [waiter.answer for waiters in self._by_request.values() for waiter in waiters]
+            answers = [waiter.answered() for waiters in self._by_request.values() for waiter in waiters]
             await asyncio.wait(answers, timeout=deadline - asyncio.get_running_loop().time())
             await asyncio.sleep(0)
         self.close()
@@ -117,3 +131,22 @@ class Waiters:
         for waiters in self._by_request.values():
             for waiter in waiters:
                 waiter.tell_of_gap()
+
+
+class _Waiting(AbstractContextManager[Waiter | None]):
+    """The block in which a request is waited for. A class, as each hold passes here and a generator costs twice as much."""
+
+    __slots__ = ("_request_id", "_waiter", "_waiters")
+
+    def __init__(self, waiters: Waiters, request_id: str) -> None:
+        self._waiters = waiters
+        self._request_id = request_id
+
+    def __enter__(self) -> Waiter:
+        self._waiter = self._waiters.join(self._request_id)
+        return self._waiter
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._waiters.leave(self._request_id, self._waiter)

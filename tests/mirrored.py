@@ -88,4 +88,4 @@ async def mirrored(site: Installation) -> AsyncIterator[Mirrored]:
         Redis.from_url(site.urls.redis) as redis,
     ):
         seats = RedisSeats(redis, keys, timeout_seconds=0.1, rest=Rest(0.0))
-        yield Mirrored(site, redis, SeatMirror(seats, Reads(pool).seats_held_until, 1_000))
+        yield Mirrored(site, redis, SeatMirror(seats, Reads(pool).seats_held_until, seats_max=1_000, seconds=5.0))

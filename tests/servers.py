@@ -88,7 +88,8 @@ def start_servers(places: Places) -> Urls:
     with _state(places) as state:
         if "urls" not in state:
             names = ("kafka", "postgres", "redis")
-            servers = Servers.at(places, {name: os.environ.get(f"FIRMHOLD_TEST_{name.upper()}", "") for name in names})
+            given = {name: os.environ.get(f"FIRMHOLD_TEST_{name.upper()}", "") for name in names}
+            servers = Servers.at(places, given, start_quickly=True)
             _kept.append(servers)
             servers.start()
             state["urls"] = asdict(Urls(**servers.urls))
@@ -144,7 +145,7 @@ def servers_apart(places: Places) -> Iterator[Servers]:
     """Describe a set of servers of one's own, to start, stop and kill at will; what is left of them goes afterwards."""
     mine = places.apart(f"apart-{uuid.uuid4().hex[:8]}")
     mine.make()
-    servers = Servers.at(mine)
+    servers = Servers.at(mine, start_quickly=True)
     # Far from the usual ports and from each other: nobody takes a port while its server is down for a test.
     for place, server in enumerate(servers.ours):
         server.preferred_port = random.randrange(20_000, 32_000, 10) + 3 * place

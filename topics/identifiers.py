@@ -41,12 +41,17 @@ def is_resource_id(text: str) -> bool:
 
 
 def request_id(kind: str, resource_id: str, source: str, claim_id: str, fingerprint: bytes) -> str:
-    """Return the id of the request that the claim (source, claim_id) makes with this fingerprint.
+    """Return the id of the request that the claim (source, claim_id) makes with this fingerprint."""
+    return str(routed_request(kind, resource_id, source, claim_id, fingerprint))
+
+
+def routed_request(kind: str, resource_id: str, source: str, claim_id: str, fingerprint: bytes) -> RoutedId:
+    """Return the same id in its parts.
 
     160 bits of SHA-256 over length-prefixed fields, base32: two claims never share an id by concatenation.
     """
     digest = _digest(b"firmhold.request.v1", source.encode(), claim_id.encode(), fingerprint)
-    return str(RoutedId(REQUEST, kind, resource_id, digest))
+    return RoutedId(REQUEST, kind, resource_id, digest)
 
 
 def refund_id(kind: str, resource_id: str, provider: str, payment_id: str) -> str:

@@ -19,6 +19,7 @@ from firmhold.settings import Settings
 from gateway.webhook_secrets import webhook_secrets
 
 WARM_UP_SECONDS = 1.0
+_WARM_UP_CLIENTS = 64
 CHOICE_SECONDS = 1.5
 
 
@@ -32,6 +33,7 @@ class Plan:
     seconds: float
     clients: Sequence[int]
     commands: int
+    warm_up_seconds: float
 
 
 def nothing_yet() -> Results:
@@ -43,6 +45,7 @@ async def run(settings: Settings, plan: Plan, progress: Progress, results: Resul
     """Measure, and add to the results; raises what is wrong with the stack, a peer, or an answer."""
     worker = worker_process(settings.kafka, settings.postgres.get_secret_value())
     async with _bench(settings, plan) as bench:
+        await _warm_up(bench, plan.warm_up_seconds, progress)
         for name in plan.scenarios:
             async with AsyncExitStack() as watching:
                 samples: list[float] = []
@@ -80,6 +83,18 @@ async def _bench(settings: Settings, plan: Plan) -> AsyncIterator[Bench]:
             peers = await opened.enter_async_context(started_peers(settings))
             bench = replace(bench, peers=peers.plain, sized_peers=peers.sized, constant=peers.constant)
         yield bench
+
+
+async def _warm_up(bench: Bench, seconds: float, progress: Progress) -> None:
+    """Use the stack before anything is measured: a Kafka that was just started takes twice the time until it is compiled."""
+    if seconds <= 0:
+        return
+    alone = replace(bench, peers=(), sized_peers=(), constant=None, clients=(_WARM_UP_CLIENTS,))
+    async for group in SCENARIOS["hot-slot"](alone):
+        task = progress.add_task("warming up", total=len(group.cases))
+        for case in group.cases:
+            await case.measure(seconds)
+            progress.advance(task)
 
 
 async def _measure(group: Group, plan: Plan, progress: Progress) -> list[Row]:

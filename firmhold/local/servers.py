@@ -48,11 +48,17 @@ class Servers:
         *,
         cancel: Event | None = None,
         say: Callable[[str], None] = lambda _: None,
+        start_quickly: bool = False,
     ) -> "Servers":
-        """Describe the servers of some places; `given` has the URLs by name (`kafka`, `postgres`, `redis`)."""
+        """Describe the servers of some places; `given` has the URLs by name (`kafka`, `postgres`, `redis`).
+
+        Those that `start_quickly` are for a short life.
+        """
         known = {name: url for name, url in (given or {}).items() if url}
         return cls(
-            kafka=None if "kafka" in known else KafkaServer(places, cancel=cancel, say=say),
+            kafka=None
+            if "kafka" in known
+            else KafkaServer(places, cancel=cancel, say=say, starts_quickly=start_quickly),
             postgres=None if "postgres" in known else PostgresServer(places, cancel=cancel),
             redis=None if "redis" in known else RedisServer(places, cancel=cancel),
             given=known,

@@ -8,7 +8,7 @@ from gateway.cache import Cache, CacheBounds, Value
 from gateway.cache_store import CacheStore
 from tests.twins.memory_cache import MemoryCache
 
-BOUNDS = CacheBounds(fresh_ms=10_000, stale_ms=60_000, lock_ms=5_000, wait_ms=1_000, names_max=100)
+BOUNDS = CacheBounds(fresh_ms=10_000, stale_ms=60_000, lock_ms=5_000, wait_ms=1_000, names_max=100, looks_apart_ms=0)
 
 
 @dataclass

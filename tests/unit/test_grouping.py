@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import msgspec
+import pytest
 
 from gateway.grouping import GROUP_BYTES_MAX, Grouping
 from tests.unit.builders import GATEWAY
@@ -55,9 +56,9 @@ async def test_what_comes_meanwhile_goes_together() -> None:
     """
     log = Log()
     grouping = Grouping(log.send_all, GATEWAY)
-    sending = [asyncio.create_task(grouping.send(event(0)))]
+    sending = [asyncio.create_task(grouping.send(event(0), 30))]
     first, acknowledge_first = await log.take()
-    sending += [asyncio.create_task(grouping.send(event(number))) for number in range(1, 4)]
+    sending += [asyncio.create_task(grouping.send(event(number), 30)) for number in range(1, 4)]
     await asyncio.sleep(0)
     assert type_of(first) == "Hold"
     assert log.records.empty()
@@ -72,7 +73,7 @@ async def test_resources_do_not_wait_for_each_other() -> None:
     """Fails if one resource's commands queue behind another's."""
     log = Log()
     grouping = Grouping(log.send_all, GATEWAY)
-    sending = [asyncio.create_task(grouping.send(event(0, room))) for room in ("room-1", "room-2")]
+    sending = [asyncio.create_task(grouping.send(event(0, room), 30)) for room in ("room-1", "room-2")]
     taken = [await log.take() for _ in sending]
     assert {record.key for record, _ in taken} == {b"room-1", b"room-2"}
     for _, acknowledged in taken:
@@ -87,7 +88,9 @@ async def test_a_record_is_bounded() -> None:
     large = "x" * (GROUP_BYTES_MAX // 2)
     sizes: list[int] = []
     texts = ["a"] * (BATCH_COMMANDS_MAX + 5) + [large] * 4
-    sending = [asyncio.create_task(grouping.send(event(number, reference=text))) for number, text in enumerate(texts)]
+    sending = [
+        asyncio.create_task(grouping.send(event(number, reference=text), 30)) for number, text in enumerate(texts)
+    ]
     while sum(sizes) < len(texts):
         record, acknowledged = await log.take()
         sizes.append(1 if type_of(record) == "Hold" else len(ids_of(record)))
@@ -100,9 +103,9 @@ async def test_who_gives_up_before_his_turn_is_not_sent() -> None:
     """Fails if a command is published whose caller was told that it may not have been."""
     log = Log()
     grouping = Grouping(log.send_all, GATEWAY)
-    sending = [asyncio.create_task(grouping.send(event(0)))]
+    sending = [asyncio.create_task(grouping.send(event(0), 30))]
     _, acknowledged = await log.take()
-    sending += [asyncio.create_task(grouping.send(event(number))) for number in (1, 2)]
+    sending += [asyncio.create_task(grouping.send(event(number), 30)) for number in (1, 2)]
     await asyncio.sleep(0)
     sending[1].cancel()
     await asyncio.wait([sending[1]])
@@ -117,11 +120,11 @@ async def test_a_sending_that_nobody_waits_for_ends_and_the_next_one_begins_anew
     """A log that is silent keeps no lane of a resource shut. Fails if the sending is not ended."""
     log = Log()
     grouping = Grouping(log.send_all, GATEWAY)
-    lost = asyncio.create_task(grouping.send(event(0)))
+    lost = asyncio.create_task(grouping.send(event(0), 30))
     _, stuck = await log.take()
     lost.cancel()
     await asyncio.wait([lost])
-    later = asyncio.create_task(grouping.send(event(1)))
+    later = asyncio.create_task(grouping.send(event(1), 30))
     record, acknowledged = await log.take()
     assert dict(record.headers)["ce_id"] == b"key-1"
     assert stuck.cancelled()
@@ -133,9 +136,9 @@ async def test_a_fault_is_told_to_all_whom_it_concerns_and_to_nobody_else() -> N
     """Fails if one who waits is left waiting."""
     log = Log()
     grouping = Grouping(log.send_all, GATEWAY)
-    first = [asyncio.create_task(grouping.send(event(number))) for number in range(2)]
+    first = [asyncio.create_task(grouping.send(event(number), 30)) for number in range(2)]
     _, acknowledged = await log.take()
-    later = asyncio.create_task(grouping.send(event(2)))
+    later = asyncio.create_task(grouping.send(event(2), 30))
     await asyncio.sleep(0)
     acknowledged.set_exception(ValueError("too large"))
     told = await asyncio.gather(*first, return_exceptions=True)
@@ -143,3 +146,57 @@ async def test_a_fault_is_told_to_all_whom_it_concerns_and_to_nobody_else() -> N
     _, acknowledged = await log.take()
     acknowledged.set_result(Acknowledgement(0, 5, 0))
     assert (await later).offset == 5
+
+
+async def test_what_is_undecided_holds_others_back_until_it_is_told() -> None:
+    """Three are undecided and two come: they go when an event tells of the three, not before. Fails without the pace.
+
+    Nothing but the event can let them go within the moment that they may be held back, as the clock does not move.
+    """
+    log, place = Log(), ("slots.commands", 3)
+    grouping = Grouping(log.send_all, GATEWAY, clock_seconds=lambda: 0.0)
+    sending = [asyncio.create_task(grouping.send(event(number), 30)) for number in range(3)]
+    _, acknowledged = await log.take()
+    acknowledged.set_result(Acknowledgement(3, 7, 1))
+    await asyncio.gather(*sending)
+    sending = [asyncio.create_task(grouping.send(event(number), 30)) for number in (3, 4)]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert log.records.empty()
+    grouping.note_decided(place, 7)
+    record, acknowledged = await log.take()
+    assert ids_of(record) == ["key-3", "key-4"]
+    acknowledged.set_result(Acknowledgement(3, 8, 2))
+    await asyncio.gather(*sending)
+
+
+async def test_an_event_that_is_faster_than_the_acknowledgement_holds_nobody_back() -> None:
+    """Fails if a record is taken for undecided that was told of before the log acknowledged it."""
+    log = Log()
+    grouping = Grouping(log.send_all, GATEWAY, clock_seconds=lambda: 0.0)
+    sending = [asyncio.create_task(grouping.send(event(number), 30)) for number in range(3)]
+    _, acknowledged = await log.take()
+    grouping.note_decided(("slots.commands", 3), 7)
+    acknowledged.set_result(Acknowledgement(3, 7, 1))
+    await asyncio.gather(*sending)
+    later = asyncio.create_task(grouping.send(event(3), 30))
+    _, acknowledged = await log.take()
+    acknowledged.set_result(Acknowledgement(3, 8, 2))
+    await later
+
+
+async def test_nobody_waits_for_longer_than_he_may_and_is_not_sent_then() -> None:
+    """Fails if a command is published after its caller was told that the log did not take it in time."""
+    log = Log()
+    grouping = Grouping(log.send_all, GATEWAY)
+    first = asyncio.create_task(grouping.send(event(0), 30))
+    _, acknowledged = await log.take()
+    with pytest.raises(TimeoutError):
+        await grouping.send(event(1), 0.01)
+    later = asyncio.create_task(grouping.send(event(2), 30))
+    acknowledged.set_result(Acknowledgement(3, 7, 1))
+    await first
+    record, acknowledged = await log.take()
+    assert (type_of(record), dict(record.headers)["ce_id"]) == ("Hold", b"key-2")
+    acknowledged.set_result(Acknowledgement(3, 8, 2))
+    await later

@@ -23,7 +23,7 @@ class World:
         self.now_ms = 0
         self.mirror = MemoryMirror(lambda: self.now_ms)
         self.queries: list[set[tuple[str, str]]] = []
-        self.reader = SeatMirror(self.mirror, self.read_source, 100)
+        self.reader = SeatMirror(self.mirror, self.read_source, seats_max=100, seconds=5.0)
 
     async def rebuild(self) -> None:
         """Write the mirror."""

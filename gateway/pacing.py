@@ -1,0 +1,44 @@
+"""When the commands of a resource that wait for the log are to go. Pure: it is given the time (seconds of a monotonic clock).
+
+Each record costs gateway, log, worker and Postgres some 10 ms of processor time together, however many commands it has. So
+what comes while others of its resource are undecided is held back until it is as many as those, or they are decided, or a
+moment has passed. A lone client never waits, nor does the second of two; under load there are two cohorts, of which one is
+decided while the other is answered and asks again.
+"""
+
+from collections import deque
+from typing import Final
+
+HELD_BACK_SECONDS: Final = 0.01
+FORGOTTEN_SECONDS: Final = 0.25
+
+
+class Pace:
+    """What is undecided of one resource, as far as this gateway sent it."""
+
+    def __init__(self) -> None:
+        """Begin with nothing on its way."""
+        self._undecided: deque[tuple[int, int, float]] = deque()
+        self._commands = 0
+
+    def send(self, offset: int, commands: int, now: float) -> None:
+        """Note that the log has a record of so many commands at this offset."""
+        self._undecided.append((offset, commands, now))
+        self._commands += commands
+
+    def decide(self, offset: int) -> None:
+        """Take in that the record at this offset, and so all before it, is decided."""
+        while self._undecided and self._undecided[0][0] <= offset:
+            self._commands -= self._undecided.popleft()[1]
+
+    def is_idle(self, now: float) -> bool:
+        """Tell whether nothing is undecided. What nobody tells of for long is forgotten: its worker may be gone."""
+        while self._undecided and now - self._undecided[0][2] >= FORGOTTEN_SECONDS:
+            self._commands -= self._undecided.popleft()[1]
+        return not self._undecided
+
+    def pause_seconds(self, waiting: int, since: float, now: float) -> float:
+        """Return for how long so many commands, of which the first waits since then, are held back if nothing happens."""
+        if waiting >= self._commands or self.is_idle(now):
+            return 0.0
+        return max(0.0, since + HELD_BACK_SECONDS - now)

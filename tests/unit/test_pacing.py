@@ -1,0 +1,53 @@
+"""When commands that wait for the log are to go: never late for want of company, never many records where one would do."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.pacing import FORGOTTEN_SECONDS, HELD_BACK_SECONDS, Pace
+
+NOW = 1_000.0
+
+
+def test_nobody_waits_where_nothing_is_undecided() -> None:
+    """A lone client is held back by nothing."""
+    assert Pace().pause_seconds(1, NOW, NOW) == 0.0
+
+
+def test_the_second_of_two_does_not_wait() -> None:
+    """Fails if one undecided command holds another one back."""
+    pace = Pace()
+    pace.send(7, 1, NOW)
+    assert pace.pause_seconds(1, NOW, NOW) == 0.0
+
+
+def test_few_wait_behind_many_until_these_are_decided() -> None:
+    """Fails if records are sent as fast as the log takes them, or if what is decided is not counted off."""
+    pace = Pace()
+    pace.send(7, 10, NOW)
+    pace.send(8, 20, NOW)
+    assert pace.pause_seconds(29, NOW, NOW) > 0.0
+    assert pace.pause_seconds(30, NOW, NOW) == 0.0
+    pace.decide(7)
+    assert pace.pause_seconds(19, NOW, NOW) > 0.0
+    assert pace.pause_seconds(20, NOW, NOW) == 0.0
+    pace.decide(9)
+    assert pace.is_idle(NOW)
+    assert pace.pause_seconds(1, NOW, NOW) == 0.0
+
+
+@given(st.integers(1, 64), st.integers(65, 1_000), st.floats(0, 1))
+def test_nobody_is_held_back_for_longer_than_a_moment(waiting: int, undecided: int, waited: float) -> None:
+    """However many are undecided, and whether or not anybody tells of them. Fails if the pause does not count from `since`."""
+    pace = Pace()
+    pace.send(7, undecided, NOW + waited)
+    pause_seconds = pace.pause_seconds(waiting, NOW, NOW + waited)
+    assert 0.0 <= pause_seconds <= HELD_BACK_SECONDS
+    assert (pause_seconds == 0.0) == (waited >= HELD_BACK_SECONDS)
+
+
+def test_what_nobody_tells_of_is_forgotten() -> None:
+    """A worker that is gone does not keep a resource's lane for ever."""
+    pace = Pace()
+    pace.send(7, 10, NOW)
+    assert not pace.is_idle(NOW + FORGOTTEN_SECONDS / 2)
+    assert pace.is_idle(NOW + FORGOTTEN_SECONDS)
