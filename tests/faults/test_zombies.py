@@ -147,8 +147,8 @@ async def test_r3_same_keys_on_two_resources_in_opposite_order(
 async def test_e4_two_resources_in_opposite_order(appliers: tuple[Applier, Applier], postgres_url: str) -> None:
     """Two batches that name the same two resources in opposite order never hold what the other waits for.
 
-    Both are stopped by a lock on the first resource and then let go. Seen to fail (a deadlock) with `touched` in the order
-    of the commands and lock_resources.sql in the order of `touched`.
+    Both are stopped by a lock on the first resource and then let go. Seen to fail (a deadlock) with resources written in the
+    order of the commands, and no order in write_resources.sql.
     """
     slots = ("left", "right")
     definitions = [arrived(slot, slot, commands.DefineResource(resource_id=slot, capacity=9), 0) for slot in slots]
@@ -211,7 +211,7 @@ async def test_r4_worker_stopped_in_its_transaction(site: Installation) -> None:
 async def test_r4_worker_stopped_between_reading_and_writing(site: Installation) -> None:
     """A worker paused without a lock holds up nobody, and finds what it read overtaken when it goes on.
 
-    Seen to fail (units held twice) with no check in write_resources.sql.
+    Seen to fail (counters that no hold explains) where `require_rows` raises nothing.
     """
     define = commands.DefineResource(resource_id="slot", capacity=100)
     await audit_paused(site, "slot", define, commands.Hold(resource_id="slot"))
