@@ -76,7 +76,6 @@ def _run_process(coroutine: Coroutine[None, None, None]) -> None:
     code = 0
     # Under load thousands of short-lived objects are alive at once: the default would look through them every 700.
     gc.set_threshold(_YOUNG_OBJECTS_MAX)
-    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # Faust's consumer has a loop of its own, on a thread
     try:
         uvloop.run(coroutine)
     except Exception as fault:  # noqa: BLE001 - whatever it is, say it and leave with a code of its own

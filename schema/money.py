@@ -1,7 +1,8 @@
 """What the payments of an order come to, and how events and answers show the order with it. Amounts are in minor units."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from schema.rows import Order, Payment
 from topics.orders import EndedBy, OrderStatus, OrderView, PaymentStatus, PaymentView

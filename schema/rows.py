@@ -3,9 +3,11 @@
 No I/O and no rules here. Instants are aware datetimes in UTC, counts are units.
 """
 
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
+
+import msgspec
+from msgspec.structs import replace
 
 from topics.orders import EndedBy, OrderStatus, PaymentEffect, PaymentReport, PaymentStatus
 from topics.resources import Counters, HoldStatus, Settings
@@ -22,16 +24,14 @@ class UnitsAre(Enum):
     RETURNED = "returned"
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceKey:
+class ResourceKey(msgspec.Struct, frozen=True):
     """What names a resource."""
 
     kind: str
     resource_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(msgspec.Struct, frozen=True):
     """A resource as of its `version`; the counters are sums over its pools.
 
     `written_by` is the transaction that wrote it, by Postgres's count: it tells whether what was read is still so.
@@ -41,11 +41,10 @@ class Resource:
     settings: Settings
     counters: Counters
     last_arrived_at: datetime
-    written_by: int | None = field(default=None, compare=False)
+    written_by: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Pool:
+class Pool(msgspec.Struct, frozen=True):
     """A number of interchangeable units; `ceiling` is what Postgres never lets held + taken exceed."""
 
     capacity: int
@@ -54,8 +53,7 @@ class Pool:
     ceiling: int
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(msgspec.Struct, frozen=True):
     """A temporary claim: `units` by pool name is what it takes of each."""
 
     hold_id: str
@@ -84,8 +82,7 @@ class HoldingEnd(Enum):
     EXPIRED = "expired"
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
+class Holding(msgspec.Struct, frozen=True):
     """That a hold had all of a pool, for the audit: since when, until when and why, and when a firm one was given back."""
 
     hold_id: str
@@ -97,8 +94,7 @@ class Holding:
     returned_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class HoldingUpdate:
+class HoldingUpdate(msgspec.Struct, frozen=True):
     """What is new of a holding that is stored: that it ended, or that what it made firm was given back, or both."""
 
     hold_id: str
@@ -108,8 +104,7 @@ class HoldingUpdate:
     returned_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(msgspec.Struct, frozen=True):
     """A sale made from a hold, at the hold's price; `units` by pool name are where `units_are` says."""
 
     order_id: str
@@ -130,8 +125,7 @@ class Order:
     updated_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Payment:
+class Payment(msgspec.Struct, frozen=True):
     """A payment of one order. `amount` and `currency` are None until somebody says them; `parked_until` while it waits.
 
     `returns_units` tells whether a refund of it said that the units come back; `took_units` that it had counted for an order
@@ -156,8 +150,7 @@ class Payment:
         return self.provider, self.payment_id
 
 
-@dataclass(frozen=True, slots=True)
-class PaymentWords:
+class PaymentWords(msgspec.Struct, frozen=True):
     """What an event of a provider says, and of which payment; `return_units` is None where that was not kept.
 
     What the event is for, resource and order, is no part of it: its payment tells.
@@ -174,8 +167,7 @@ class PaymentWords:
         return again == (self if self.return_units is not None else replace(self, return_units=again.return_units))
 
 
-@dataclass(frozen=True, slots=True)
-class PaymentEvent:
+class PaymentEvent(msgspec.Struct, frozen=True):
     """What a provider said of a payment, as it said it, and what that came to.
 
     `return_units` is None only of what was stored before it was kept.
@@ -200,8 +192,7 @@ class PaymentEvent:
         return PaymentWords(self.payment_id, self.report, self.amount, self.currency, self.return_units)
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """A decided request; `events` is the JSON of `topics.events.encode_stored`, `reason` is None if it succeeded.
 
     `step_of` is there for a step of another request: part of what was over on its arrival, expired before it.

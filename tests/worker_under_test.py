@@ -13,12 +13,17 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import Any
 
 import faust
 import uvloop
+from aiokafka.client import AIOKafkaClient, CoordinationType
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.protocol.commit import OffsetCommitRequest
+from faust.types import TP
 
 from firmhold import logs
 from firmhold.settings import Settings
@@ -40,15 +45,30 @@ async def keep_app(app: faust.App, /, *_: object, **__: object) -> None:
 def commit_now(app: faust.App) -> None:
     """Commit what is acknowledged at this very moment, without giving the event loop a turn.
 
-    Faust's own way to do it would let the pipeline go on; the offsets are those that it would commit, and so is the
-    thread that talks to Kafka.
+    Faust's own way to do it would let the pipeline go on, as its client lives on the same loop. The offsets are those that
+    it would commit, and they are committed in its name, over a connection that another thread makes.
     """
     consumer: Any = app.consumer
     offsets = consumer._filter_committable_offsets(list(consumer._filter_tps_with_pending_acks()))
     if offsets:
-        thread = consumer._thread
-        committing = asyncio.run_coroutine_threadsafe(thread._commit(offsets), thread.thread_loop)
-        assert committing.result(COMMIT_SECONDS_MAX), "Kafka took the commit"
+        with ThreadPoolExecutor(1) as threads:
+            committing = threads.submit(asyncio.run, committed(consumer._thread._consumer._coordinator, offsets))
+            assert committing.result(COMMIT_SECONDS_MAX), "Kafka took the commit"
+
+
+async def committed(member: GroupCoordinator, offsets: Mapping[TP, int]) -> bool:
+    """Commit offsets as this member of its group; return whether Kafka took all of them."""
+    places = [(tp.topic, [(tp.partition, offset, "")]) for tp, offset in offsets.items()]
+    retention = OffsetCommitRequest.DEFAULT_RETENTION_TIME
+    request = OffsetCommitRequest(member.group_id, member.generation, member.member_id, retention, places)
+    client = AIOKafkaClient(bootstrap_servers=Settings().kafka)
+    try:
+        await client.bootstrap()
+        node = await client.coordinator_lookup(CoordinationType.GROUP, member.group_id)
+        answer = await client.send(node, request)
+    finally:
+        await client.close()
+    return all(error == 0 for _topic, partitions in answer.topics for _partition, error in partitions)
 
 
 def hooks_for(point: CrashPoint, nth: int, number: signal.Signals) -> Hooks:

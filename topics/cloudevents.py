@@ -5,7 +5,6 @@ A record is key, value and headers; this module knows nothing of brokers, signat
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Final
 
@@ -26,8 +25,7 @@ class Malformed(ValueError):
     """A record that is not a CloudEvent; the message says what is missing or wrong."""
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True):
     """A CloudEvent: its attributes, and its data as JSON bytes."""
 
     type: str
@@ -39,7 +37,7 @@ class Envelope:
     time: datetime | None = None
     expiry_time: datetime | None = None
     traceparent: str | None = None
-    extensions: dict[str, str] = field(default_factory=dict)
+    extensions: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class _Structured(msgspec.Struct):
@@ -101,17 +99,17 @@ def decode_structured(value: bytes) -> Envelope:
 
 
 def _binary(headers: dict[str, bytes], value: bytes) -> Envelope:
-    _require_spec_version(_required(headers, "specversion"))
-    type_name = _required(headers, "type")
+    _require_spec_version(_required(headers, "ce_specversion"))
+    type_name = _required(headers, "ce_type")
     return Envelope(
         type=type_name,
-        source=_required(headers, "source"),
-        id=_required(headers, "id"),
+        source=_required(headers, "ce_source"),
+        id=_required(headers, "ce_id"),
         data=value,
-        version=_version(_optional(headers, "dataschema"), type_name),
-        subject=_optional(headers, "subject"),
-        expiry_time=_instant(_optional(headers, "expirytime")),
-        traceparent=trace_parent(_optional(headers, "traceparent")),
+        version=_version(_optional(headers, "ce_dataschema"), type_name),
+        subject=_optional(headers, "ce_subject"),
+        expiry_time=_instant(_optional(headers, "ce_expirytime")),
+        traceparent=trace_parent(_optional(headers, "ce_traceparent")),
     )
 
 
@@ -161,14 +159,14 @@ def _instant(text: str | None) -> datetime | None:
 def _required(headers: dict[str, bytes], name: str) -> str:
     text = _optional(headers, name)
     if text is None:
-        message = f"header ce_{name} is missing"
+        message = f"header {name} is missing"
         raise Malformed(message)
     return text
 
 
 def _optional(headers: dict[str, bytes], name: str) -> str | None:
-    content = headers.get(f"ce_{name}")
-    return None if content is None else _text(content, f"ce_{name}")
+    content = headers.get(name)
+    return None if content is None else _text(content, name)
 
 
 def _text(content: bytes, name: str) -> str:
@@ -206,18 +204,18 @@ def encode_structured(event: Envelope, family: str) -> bytes:
 def encode(event: Envelope, family: str) -> list[tuple[str, bytes]]:
     """Return the headers of a record in binary mode; its value is `event.data` as it is."""
     attributes: Iterable[tuple[str, str | None]] = (
-        ("specversion", SPEC_VERSION),
-        ("type", event.type),
-        ("source", event.source),
-        ("id", event.id),
-        ("dataschema", data_schema(family, event.type, event.version)),
-        ("subject", event.subject),
-        ("time", _rfc3339(event.time)),
-        ("expirytime", _rfc3339(event.expiry_time)),
-        ("traceparent", event.traceparent),
-        *event.extensions.items(),
+        ("ce_specversion", SPEC_VERSION),
+        ("ce_type", event.type),
+        ("ce_source", event.source),
+        ("ce_id", event.id),
+        ("ce_dataschema", data_schema(family, event.type, event.version)),
+        ("ce_subject", event.subject),
+        ("ce_time", _rfc3339(event.time)),
+        ("ce_expirytime", _rfc3339(event.expiry_time)),
+        ("ce_traceparent", event.traceparent),
     )
-    headers = [(f"ce_{name}", text.encode()) for name, text in attributes if text is not None]
+    headers = [(name, text.encode()) for name, text in attributes if text is not None]
+    headers += [(f"ce_{name}", text.encode()) for name, text in event.extensions.items()]
     headers.append(("content-type", JSON.encode()))
     return headers
 

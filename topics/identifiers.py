@@ -4,7 +4,6 @@ A gateway finds the partition of any id without a look-up, and a hold's id is kn
 Ids are seen in events and may be guessed: they never authorise anything.
 """
 
-import base64
 import hashlib
 import re
 from typing import NamedTuple
@@ -14,6 +13,8 @@ RESOURCE_ID_PATTERN = r"^(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}$(?!\n)"
 _RESOURCE_ID = re.compile(RESOURCE_ID_PATTERN)
 _DIGEST = re.compile(r"[a-z2-7]{32}\Z")
 _DIGEST_BYTES = 20
+_BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
+_PAIRS = [first + second for first in _BASE32 for second in _BASE32]
 
 REQUEST = "req"
 HOLD = "hold"
@@ -65,7 +66,13 @@ def _digest(*fields: bytes) -> str:
     for field in fields:
         digest.update(b"%d:" % len(field))
         digest.update(field)
-    return base64.b32encode(digest.digest()[:_DIGEST_BYTES]).decode("ascii").lower()
+    return _base32(digest.digest()[:_DIGEST_BYTES])
+
+
+def _base32(content: bytes) -> str:
+    """Write 20 bytes in base32, two characters for ten bits: the standard library's own takes thrice as long."""
+    halves = int.from_bytes(content[:10], "big"), int.from_bytes(content[10:], "big")
+    return "".join([_PAIRS[half >> shift & 0x3FF] for half in halves for shift in range(70, -1, -10)])
 
 
 def hold_id_of(request_id: str) -> str:

@@ -113,6 +113,11 @@ def row_and_number(seat: str) -> tuple[str, int]:
     return row, int(seat.removeprefix(row))
 
 
+def row_place(seat: Seat) -> int:
+    """Return the place of a seat's row, counted from the front: `House.rows` has it there."""
+    return seat.back // 2
+
+
 def pool_of_area(area: str) -> str:
     """Return what the pool of an area is called; that of a seat has the seat's id."""
     return f"{AREA_PREFIX}{area}"

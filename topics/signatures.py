@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+import msgspec
+
 from topics.cloudevents import Headers
 
 HEADER = "firmhold-signature"
@@ -63,8 +65,7 @@ class SigningKey:
         return f"SigningKey({self.key_id!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class Signed:
+class Signed(msgspec.Struct, frozen=True):
     """The fields that a signature covers."""
 
     kind: str

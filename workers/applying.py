@@ -6,10 +6,12 @@ At first without a lock, in two statements; under locks in a transaction where t
 import traceback
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from schema.faults import is_culprit
 from schema.rows import Holding, ResourceKey

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import faust
-import faust._cython.streams
 from faust.types import EventT
 
 from topics.catalogue import KINDS, Catalogue
 from topics.strangers_records import read_strangers_records
+from workers.delivering import DirectStream, deliver_directly
 from workers.pipeline import Delivery
 from workers.reading import Incoming
 
@@ -56,7 +56,7 @@ class Group:
 def make_app(group: Group) -> faust.App:
     """Return an app with every setting that could lose or delay a command set as measured (docs/decisions/0003)."""
     read_strangers_records()
-    return faust.App(
+    app = faust.App(
         group.name,
         broker=[f"kafka://{server}" for server in group.bootstrap_servers.split(",")],
         store="memory://",
@@ -73,7 +73,10 @@ def make_app(group: Group) -> faust.App:
         broker_heartbeat_interval=group.session_timeout_seconds / 4,
         stream_buffer_maxsize=_STREAM_EVENTS_MAX,
         consumer_auto_offset_reset="earliest",
+        Stream=DirectStream,
     )
+    deliver_directly(app)
+    return app
 
 
 def take_in(app: faust.App, catalogue: Catalogue, put: Callable[[Delivery], Awaitable[None]]) -> None:
@@ -90,8 +93,8 @@ def take_in(app: faust.App, catalogue: Catalogue, put: Callable[[Delivery], Awai
 
 
 def _intake(app: faust.App, kind: str, put: Callable[[Delivery], Awaitable[None]]) -> Any:  # noqa: ANN401 - Faust's
-    async def intake(stream: Any) -> None:  # noqa: ANN401 - Faust's interface leaves `noack` out
-        async for event in stream.noack().events():
+    async def intake(stream: Any) -> None:  # noqa: ANN401 - Faust's interface has its own streams only
+        async for event in stream.unacknowledged():
             await put(FaustDelivery(app, event, _incoming(event, kind)))
 
     return intake

@@ -4,10 +4,10 @@ Pure. Precedence: decode, key agrees, right partition, authority; what follows i
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime
 
 import msgspec
+from msgspec.structs import replace
 
 from schema.rows import ResourceKey
 from topics import commands, signatures
@@ -26,8 +26,7 @@ RECORD_BYTES_MAX = MESSAGE_BYTES_MAX - ROOM_FOR_HEADERS_BYTES
 HEADER_OVERHEAD_BYTES_MAX = 8  # two lengths as varints
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(msgspec.Struct, frozen=True):
     """A record of a command topic as the broker handed it out."""
 
     topic: str
@@ -41,8 +40,7 @@ class Incoming:
     timestamp_type: int
 
 
-@dataclass(frozen=True, slots=True)
-class Ordered:
+class Ordered(msgspec.Struct, frozen=True):
     """A record's command that is to be decided, with what its events repeat of it. `part` is its place in a batch."""
 
     incoming: Incoming
@@ -51,16 +49,14 @@ class Ordered:
     part: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Forwarded:
+class Forwarded(msgspec.Struct, frozen=True):
     """A record that another partitioner put on the wrong partition."""
 
     incoming: Incoming
     partition: int
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(msgspec.Struct, frozen=True):
     """A record that is not decided; `reason` None means forbidden, which is answered but is no dead letter."""
 
     incoming: Incoming
@@ -83,8 +79,7 @@ class _Unreadable(Exception):
         self.detail = detail
 
 
-@dataclass(frozen=True, slots=True)
-class _Event:
+class _Event(msgspec.Struct, frozen=True):
     """One event of a record, with who signed it and how many bytes it has."""
 
     envelope: Envelope
@@ -273,5 +268,6 @@ def _fault_of_order(kind: str, command: commands.Command) -> str | None:
 
 
 def _contradiction(command: commands.Command) -> str | None:
-    found = commands.contradictions(command) if isinstance(command, commands.DefineResource) else {}
-    return "; ".join(f"{name} {what}" for name, what in found.items()) or None
+    if not isinstance(command, commands.DefineResource):
+        return None
+    return "; ".join(f"{name} {what}" for name, what in commands.contradictions(command).items()) or None

@@ -4,8 +4,10 @@ Every statement is for the whole batch.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from schema.rows import ResourceKey
 from schema.snapshots import Buyer, Claim, Decided, Snapshot, Wanted

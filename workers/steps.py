@@ -6,10 +6,12 @@ stored outcome of its own, tied to the request that it is taken for: its events 
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from typing import Final
+
+from msgspec.structs import replace
 
 from schema.rows import ResourceKey
 from schema.snapshots import Decided

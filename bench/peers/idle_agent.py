@@ -5,38 +5,25 @@ Says `ready`, and when it has taken `--count` events `passed` with the time of t
 
 import argparse
 import asyncio
-import tempfile
 import time
 from typing import Any
 
-import faust
 import uvloop
+
+from workers.intake import Group, make_app
+
+SESSION_SECONDS = 10.0
 
 
 async def main(options: argparse.Namespace) -> None:
     """Take events until there were enough."""
-    app = faust.App(
-        options.topic,
-        broker=f"kafka://{options.kafka}",
-        store="memory://",
-        datadir=tempfile.gettempdir(),
-        autodiscover=False,
-        topic_disable_leader=True,
-        topic_allow_declare=False,
-        table_standby_replicas=0,
-        stream_wait_empty=False,
-        web_enabled=False,
-        broker_commit_interval=0.25,
-        broker_commit_every=10_000,
-        stream_buffer_maxsize=1024,
-        consumer_auto_offset_reset="earliest",
-    )
+    app = make_app(Group(options.kafka, options.topic, SESSION_SECONDS))
     done, assigned = asyncio.Event(), asyncio.Event()
     topic = app.topic(options.topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
-    async def take(stream: Any) -> None:  # noqa: ANN401 - Faust's interface leaves `noack` out
+    async def take(stream: Any) -> None:  # noqa: ANN401 - Faust's interface has its own streams only
         count = 0
-        async for event in stream.noack().events():
+        async for event in stream.unacknowledged():
             event.ack()
             count += 1
             if count == options.count:
@@ -61,5 +48,4 @@ if __name__ == "__main__":
     PARSER.add_argument("--kafka", required=True)
     PARSER.add_argument("--topic", required=True)
     PARSER.add_argument("--count", type=int, required=True)
-    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     uvloop.run(main(PARSER.parse_args()))

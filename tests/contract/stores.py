@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import asyncpg
+import msgspec
 
 from schema.reads import Reads
 from schema.rows import Hold, Order, Payment, PaymentEvent, Pool, Request, Resource, ResourceKey, UnitsAre
@@ -175,6 +176,11 @@ async def seen(store: Store, *keys: ResourceKey, **wanted: Any) -> Snapshot:  # 
 async def stored(store: Store, key: ResourceKey) -> Resource:
     """Read a resource."""
     return (await seen(store, key)).resources[key]
+
+
+def resources_in(snapshot: Snapshot) -> dict[ResourceKey, Resource]:
+    """Return the resources without who wrote them."""
+    return {key: msgspec.structs.replace(one, written_by=None) for key, one in snapshot.resources.items()}
 
 
 async def assert_empty(store: Store) -> None:

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections import Counter
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 
 from schema.faults import is_culprit
 from schema.rows import Hold, Pool, ResourceKey
@@ -24,6 +24,7 @@ from tests.contract.stores import (
     hold,
     request,
     resource,
+    resources_in,
     seen,
     stored,
     write,
@@ -48,7 +49,7 @@ async def test_what_is_written_is_read(store: Store) -> None:
         found = await transaction.read(
             Wanted([AULA, BAR], claims, {AULA: None, BAR: ["units"]}, hold_ids=["h1", "h2", "h3", "h4"], due_max=10)
         )
-    assert found.resources == {AULA: resource()}
+    assert resources_in(found) == {AULA: resource()}
     assert [(row.request_id, row.owns_claim, row.events) for row in found.decided] == [
         ("r1", True, request("r").events)
     ]
@@ -96,7 +97,7 @@ async def test_a_resource_that_was_written_meanwhile_is_raced(store: Store, *, e
         await write(store, writes(resources=[ResourceWrite(AULA, before, before)]))
     with pytest.raises(RacedError):
         await write(store, writes(resources=[write_of(BAR), write_of(AULA, before)]))
-    assert (await seen(store, AULA, BAR)).resources == {AULA: resource()}
+    assert resources_in(await seen(store, AULA, BAR)) == {AULA: resource()}
 
 
 @pytest.mark.parametrize("pool", [Pool(5, 4, 2, 5), Pool(5, -1, 0, 5), Pool(5, 0, -1, 5), Pool(-1, 0, 0, 5)], ids=str)

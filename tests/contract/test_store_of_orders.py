@@ -1,17 +1,17 @@
 """Orders and payments in the store, on Postgres and on its twin."""
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 
 from schema.faults import is_culprit
 from schema.orders import KnownPayment
 from schema.rows import Order, Payment, Pool, UnitsAre
 from schema.store import Store
-from schema.writing import RacedError, Writes
+from schema.writing import RacedError, ResourceWrite, Writes
 from tests.contract.stores import (
     AULA,
     BAR,
@@ -222,7 +222,7 @@ async def test_a_gateway_reads_what_was_not_paid_in_time_as_free(server: Server)
     resource_ = replace(write_of(AULA).resource, counters=Counters(9, 6, 0, 3, 0))
     await write(
         server.store(),
-        writes([], [replace(write_of(AULA), resource=resource_)], {(AULA, "units"): Pool(9, 6, 0, 9)}),
+        writes([], [ResourceWrite(AULA, None, resource_)], {(AULA, "units"): Pool(9, 6, 0, 9)}),
         writes(holds=[(AULA, hold("h1", expires_in=9000))]),
         sales([(AULA, order("o1", due_in=-1)), (AULA, order("o2", due_in=6000)), (AULA, ended("o3"))]),
     )

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 import asyncpg
+import msgspec
 import pytest
 
 from schema.faults import is_culprit
@@ -51,10 +52,10 @@ async def test_pools_that_holds_claim_are_read_with_them(store: Store) -> None:
     Seen to fail with the pools of all holds of the batch.
     """
     pools = {(key, name): Pool(5, 0, 0, 5) for key in (AULA, BAR) for name in ("A1", "A2", "A3")}
-    over = replace(hold("over", expires_in=-9), units={"A1": 1})
-    named = replace(hold("named"), units={"A2": 1, "A9": 1})
-    holds = [(AULA, over), (AULA, named), (AULA, replace(hold("other"), units={"A3": 1}))]
-    holds += [(BAR, replace(over, hold_id="bar"))]
+    over = msgspec.structs.replace(hold("over", expires_in=-9), units={"A1": 1})
+    named = msgspec.structs.replace(hold("named"), units={"A2": 1, "A9": 1})
+    holds = [(AULA, over), (AULA, named), (AULA, msgspec.structs.replace(hold("other"), units={"A3": 1}))]
+    holds += [(BAR, msgspec.structs.replace(over, hold_id="bar"))]
     await write(store, writes(resources=[write_of(AULA), write_of(BAR)], pools=pools, holds=holds))
     found = await seen(store, AULA, BAR, claimed_of={AULA}, hold_ids=["named"], due_max=9)
     assert {(key, name) for key, name, _ in found.pools} == {(AULA, "A1"), (AULA, "A2")}
@@ -62,20 +63,24 @@ async def test_pools_that_holds_claim_are_read_with_them(store: Store) -> None:
 
 async def test_a_seat_has_one_open_holding(store: Store) -> None:
     """A second one is a culprit's fault, 23505, and nothing of its batch stays; once the first has ended it may begin."""
-    await write(store, began(BEGUN), began(replace(BEGUN, hold_id="h0"), key=BAR))
-    second = replace(BEGUN, hold_id="h2")
+    await write(store, began(BEGUN), began(msgspec.structs.replace(BEGUN, hold_id="h0"), key=BAR))
+    second = msgspec.structs.replace(BEGUN, hold_id="h2")
+    there = msgspec.structs.replace(second, pool="A2")
     with pytest.raises(asyncpg.UniqueViolationError) as fault:
-        await write(store, began(replace(BEGUN, hold_id="h3", pool="A2"), second))
+        await write(store, began(msgspec.structs.replace(BEGUN, hold_id="h3", pool="A2"), second))
     assert is_culprit(fault.value)
     with pytest.raises(asyncpg.UniqueViolationError):
-        await write(store, began(replace(second, pool="A2"), replace(BEGUN, hold_id="h3", pool="A2")))
-    await write(store, began(replace(second, pool="A2")), ended(HoldingEnd.EXPIRED), began(second))
+        await write(
+            store,
+            began(msgspec.structs.replace(second, pool="A2"), msgspec.structs.replace(BEGUN, hold_id="h3", pool="A2")),
+        )
+    await write(store, began(there), ended(HoldingEnd.EXPIRED), began(second))
 
 
 async def test_a_seat_is_given_back_and_held_again_in_one_batch(store: Store) -> None:
     """Ends are written before beginnings; one that began and ended in the batch is in nobody's way."""
     await write(store, began(BEGUN))
-    brief = replace(BEGUN, hold_id="h2", ended_at=NOW, end=HoldingEnd.CHANGED)
+    brief = msgspec.structs.replace(BEGUN, hold_id="h2", ended_at=NOW, end=HoldingEnd.CHANGED)
     await write(store, replace(ended(HoldingEnd.CANCELLED), holdings=[(AULA, brief), (AULA, BEGUN)]))
     await write(store, ended(HoldingEnd.CANCELLED))
 
@@ -99,9 +104,9 @@ async def test_a_seat_that_was_made_firm_is_given_back_once(store: Store) -> Non
 @pytest.mark.parametrize(
     "bad",
     [
-        replace(BEGUN, ended_at=NOW),
-        replace(BEGUN, end=HoldingEnd.EXPIRED),
-        replace(BEGUN, ended_at=NOW, end=HoldingEnd.EXPIRED, returned_at=NOW),
+        msgspec.structs.replace(BEGUN, ended_at=NOW),
+        msgspec.structs.replace(BEGUN, end=HoldingEnd.EXPIRED),
+        msgspec.structs.replace(BEGUN, ended_at=NOW, end=HoldingEnd.EXPIRED, returned_at=NOW),
     ],
     ids=["no reason", "no end", "given back though never firm"],
 )

@@ -18,6 +18,7 @@ from tests.contract.stores import (
     Server,
     request,
     resource,
+    resources_in,
     seen,
     stored,
     two_transactions,
@@ -40,7 +41,7 @@ async def test_a_lock_is_waited_for_and_then_the_new_row_is_read(server: Server)
         assert await waits(second)
         await commit.aclose()
         assert await second == 1
-        assert (await other.read(Wanted([AULA]))).resources == {AULA: resource(version=2)}
+        assert resources_in(await other.read(Wanted([AULA]))) == {AULA: resource(version=2)}
 
 
 async def test_other_resources_are_not_waited_for(server: Server) -> None:
@@ -78,7 +79,7 @@ async def test_who_is_idle_in_a_transaction_loses_it(server: Server) -> None:
                 assert await other.lock([AULA]) == 1
             await one.write(writes(resources=[write_of(AULA, before)]))
     assert is_transient(fault.value)
-    assert (await seen(server.store(), AULA)).resources == {AULA: resource()}
+    assert resources_in(await seen(server.store(), AULA)) == {AULA: resource()}
 
 
 async def test_a_transaction_does_not_last_for_ever(server: Server) -> None:

@@ -18,6 +18,7 @@ from tests.contract.stores import (
     hold,
     request,
     resource,
+    resources_in,
     seen,
     stored,
     waits,
@@ -42,7 +43,7 @@ async def test_what_is_written_without_a_lock_is_there(store: Store) -> None:
     """At once, and for all."""
     await write_alone(store, batch())
     found = await seen(store, AULA, pools={AULA: None}, hold_ids=["h1"])
-    assert found.resources == {AULA: resource()}
+    assert resources_in(found) == {AULA: resource()}
     assert found.pools == [(AULA, "units", Pool(5, 2, 0, 5))]
     assert found.named_holds == [(AULA, hold("h1"))]
 
@@ -80,7 +81,7 @@ async def test_a_refusal_moves_on_what_others_decided_on(store: Store) -> None:
     await write_alone(store, writes([request("r1")], [ResourceWrite(AULA, before, before)]))
     with pytest.raises(RacedError):
         await write_alone(store, writes([request("r2")], [write_of(AULA, before)]))
-    assert await stored(store, AULA) == before
+    assert resources_in(await seen(store, AULA)) == {AULA: resource()}
 
 
 async def test_a_resource_that_came_into_being_is_raced(store: Store) -> None:
@@ -101,7 +102,7 @@ async def test_of_two_who_write_at_once_one_is_raced(server: Server) -> None:
     both = [writes([request(name)], [write_of(AULA, before)]) for name in ("r1", "r2")]
     ends = await asyncio.gather(*(write_alone(server.store(), one) for one in both), return_exceptions=True)
     assert [type(end) for end in ends if end is not None] == [RacedError]
-    assert (await seen(server.store(), AULA)).resources == {AULA: resource(2)}
+    assert resources_in(await seen(server.store(), AULA)) == {AULA: resource(2)}
 
 
 async def test_who_has_the_lock_is_waited_for_and_was_faster(server: Server) -> None:
@@ -115,7 +116,7 @@ async def test_who_has_the_lock_is_waited_for_and_was_faster(server: Server) -> 
         await transaction.write(writes([request("r1")], [write_of(AULA, before)]))
     with pytest.raises(RacedError):
         await second
-    assert (await seen(server.store(), AULA)).resources == {AULA: resource(2)}
+    assert resources_in(await seen(server.store(), AULA)) == {AULA: resource(2)}
 
 
 async def test_a_fault_without_a_lock_leaves_nothing(store: Store) -> None:

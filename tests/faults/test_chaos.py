@@ -1,6 +1,6 @@
 """Twenty thousand mixed commands while workers are killed, stopped and joined at random: nothing lost, nothing twice.
 
-Seen to fail with `stream.events()` instead of `stream.noack().events()` in the intake: Faust then acknowledges what only
+Seen to fail with `stream.events()` instead of `stream.unacknowledged()` in the intake: Faust then acknowledges what only
 lies in our inbox, and a killed worker loses it. And with a worker that ends with 1 when it is told to stop.
 """
 

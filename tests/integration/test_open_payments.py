@@ -1,12 +1,12 @@
 """Since when a payment needs somebody: since it became what it is, however long ago it was heard of."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
 import pytest_asyncio
+from msgspec.structs import replace
 
 import schema
 from schema.connections import Timeouts, lazy_pool

@@ -1,8 +1,9 @@
 """The migration that notes which payments took units: what was refunded before it is known by the providers' own words."""
 
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+
+from msgspec.structs import replace
 
 import schema
 from schema.connections import Timeouts, lazy_pool

@@ -221,7 +221,7 @@ class Workload:
             source = self._random.choice(("gateway/alice", "gateway/bob"))
             envelope = _envelope(self._keep(self._hold(slot, source), source))
             if self._random.random() < 0.1:
-                envelope = replace(envelope, type="Nonsense")
+                envelope = msgspec.structs.replace(envelope, type="Nonsense")
             parts.append(_structured(envelope))
         self._number += 1
         data = msgspec.json.encode(parts)
@@ -267,7 +267,7 @@ class Workload:
         envelope = _envelope(Sent(command, source, f"f{self._number}"))
         data = envelope.data if value is None else value
         key = command.resource_id.encode()
-        return Record(self._topic, key, data, encode_headers(replace(envelope, data=data), "commands"))
+        return Record(self._topic, key, data, encode_headers(msgspec.structs.replace(envelope, data=data), "commands"))
 
     @property
     def _topic(self) -> str:

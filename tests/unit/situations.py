@@ -1,9 +1,9 @@
 """Situations in which a command is granted, until reasons against it are made to apply, one after the other."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import msgspec
+from msgspec.structs import replace
 
 from schema.rows import Hold as HoldRow
 from schema.rows import Order, Pool, Resource, ResourceKey, UnitsAre

@@ -1,12 +1,12 @@
 """Which records a batch sends: events word for word, dead letters with their original, answers to the turned away."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.unit.builders import (
     GATEWAY,

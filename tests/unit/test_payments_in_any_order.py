@@ -3,7 +3,7 @@
 And the final state depends on the order of arrival only where the design's table says so.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import msgspec
@@ -262,4 +262,4 @@ def test_e36_copies_change_nothing(data: st.DataObject, events: list[RecordPayme
     assert copied.ledger.orders == plain.ledger.orders
     assert copied.ledger.pools == plain.ledger.pools
     its, other = (next(iter(shop.ledger.resources.values())) for shop in (copied, plain))
-    assert replace(its, last_arrived_at=other.last_arrived_at) == other
+    assert msgspec.structs.replace(its, last_arrived_at=other.last_arrived_at) == other

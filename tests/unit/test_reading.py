@@ -1,12 +1,13 @@
 """What becomes of a record: a command, a record for another partition, or one turned away with its reason."""
 
-from dataclasses import replace
+import dataclasses
 from datetime import timedelta
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.unit.builders import (
     GATEWAY,
@@ -243,7 +244,7 @@ def test_who_is_trusted_names_the_buyer() -> None:
 
     Seen to fail on `may_name_buyers` for keys of ours only.
     """
-    trusted = replace(PARTNER, scopes=PARTNER.scopes | {Scope.TRUSTED})
+    trusted = dataclasses.replace(PARTNER, scopes=PARTNER.scopes | {Scope.TRUSTED})
     reader = Reader(KeyRing([GATEWAY, trusted]), PARTITIONS)
     for source, signer in (("gateway/alice", GATEWAY), ("partner/1", trusted)):
         (item,) = reader.read(signed_record(envelope_of(HOLD_FOR_ANN, source=source), signer))
@@ -266,7 +267,7 @@ def test_a_command_that_a_kind_does_not_take_is_unknown_to_those_who_may() -> No
 @pytest.mark.parametrize("altered", [{"key": b"room-2"}, {"kind": "product"}])
 def test_a_signature_does_not_move_to_another_resource(altered: dict[str, object]) -> None:
     """A captured record on another key or topic is not ordered."""
-    moved = replace(signed_record(envelope_of(HOLD)), **altered)  # type: ignore[arg-type] # either is a field
+    moved = replace(signed_record(envelope_of(HOLD)), **altered)
     item = read(replace(moved, partition=partition_of(moved.key or b"", PARTITIONS)))
     assert isinstance(item, Rejected)
 

@@ -2,13 +2,13 @@
 
 import ast
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from itertools import combinations
 from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 import workers.core
 from tests.unit.situations import HOLD, NOW, situation

@@ -1,10 +1,11 @@
 """A payment that is refused is somebody's money: its record is put aside once, however often it comes again, and counted."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from tests.unit.builders import PARTITIONS, arrived, at, envelope_of, record
 from tests.unit.ledger import Ledger

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,14 +45,14 @@ def test_the_header_never_changes_its_form() -> None:
 @pytest.mark.parametrize(
     "altered",
     [
-        replace(SIGNED, kind="product"),
-        replace(SIGNED, key=b"room-2"),
-        replace(SIGNED, type="DefineResource"),
-        replace(SIGNED, source="gateway/bob"),
-        replace(SIGNED, id="claim-2"),
-        replace(SIGNED, value=b'{"resource_id":"room-1","quantity":9}'),
-        replace(SIGNED, key=b"room-1Hold", type=""),
-        replace(SIGNED, source="gateway/alic", id="eclaim-1"),
+        msgspec.structs.replace(SIGNED, kind="product"),
+        msgspec.structs.replace(SIGNED, key=b"room-2"),
+        msgspec.structs.replace(SIGNED, type="DefineResource"),
+        msgspec.structs.replace(SIGNED, source="gateway/bob"),
+        msgspec.structs.replace(SIGNED, id="claim-2"),
+        msgspec.structs.replace(SIGNED, value=b'{"resource_id":"room-1","quantity":9}'),
+        msgspec.structs.replace(SIGNED, key=b"room-1Hold", type=""),
+        msgspec.structs.replace(SIGNED, source="gateway/alic", id="eclaim-1"),
     ],
 )
 def test_r6_a_signature_covers_every_field(altered: Signed) -> None:

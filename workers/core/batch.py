@@ -4,7 +4,6 @@ Pure: it is given what is stored of these claims and resources, and returns what
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import msgspec
@@ -35,8 +34,7 @@ from workers.core.state import Decision, State
 from workers.core.telling import Ask
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
+class Arrived(msgspec.Struct, frozen=True):
     """A command as it came from the log: whose claim it makes, and where it lies; or a step of such a command."""
 
     key: ResourceKey
@@ -58,8 +56,7 @@ class Arrived:
         return self.source, self.claim_id
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True):
     """What was stored of the batch's claims before it: the events of each request, the owner of each claim.
 
     And of the payments that it names, wherever they live: the order of each, and what each provider's event said.
@@ -67,12 +64,11 @@ class Known:
 
     events: Mapping[str, str]
     owners: Mapping[tuple[str, str], str]
-    order_of_payment: Mapping[PaymentKey, str] = field(default_factory=dict)
-    said: Mapping[tuple[str, str], PaymentWords] = field(default_factory=dict)
+    order_of_payment: Mapping[PaymentKey, str] = msgspec.field(default_factory=dict)
+    said: Mapping[tuple[str, str], PaymentWords] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What became of one command: the events to send, or None if its record is older than outcomes are kept.
 
     A culprit whose refusal could not be stored has no events.
@@ -100,8 +96,7 @@ class Outcome:
                     yield recorded.effect.value
 
 
-@dataclass(frozen=True, slots=True)
-class BatchDecision:
+class BatchDecision(msgspec.Struct, frozen=True):
     """All that a batch changes: of a resource what it was before (None: there was none) and what it is now.
 
     `versions` are those of every touched resource that exists, for the cache.
@@ -158,8 +153,10 @@ class _Batch:
         self.states[key].evolve(decision)
         if decision.resource is not None:
             self.changed.add(key)
-        self.pools.update({(key, name): pool for name, pool in decision.pools.items()})
-        self.holds.update({hold_id: (key, hold) for hold_id, hold in decision.holds.items()})
+        for name, pool in decision.pools.items():
+            self.pools[key, name] = pool
+        for hold_id, hold in decision.holds.items():
+            self.holds[hold_id] = key, hold
         self._keep_orders(key, decision)
         for news in decision.holdings:
             self.holdings.keep(key, news)
@@ -190,7 +187,8 @@ class _Batch:
         return tuple(events.one_by_one(stored))
 
     def _keep_orders(self, key: ResourceKey, decision: Decision) -> None:
-        self.orders.update({order_id: (key, order) for order_id, order in decision.orders.items()})
+        for order_id, order in decision.orders.items():
+            self.orders[order_id] = key, order
         for payment in decision.payments.values():
             self.payments[payment.key] = key, payment
             self.order_of_payment[payment.key] = payment.order_id

@@ -1,8 +1,7 @@
 """Define a resource: create it, or replace its settings and the capacities of its pools."""
 
-from dataclasses import replace
-
 import msgspec
+from msgspec.structs import replace
 
 from schema.rows import Pool, Resource
 from topics import commands, events

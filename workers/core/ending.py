@@ -1,6 +1,6 @@
 """End an order before it is done with: what is held returns, money that counted for it is to be given back."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from schema.money import counts
 from schema.rows import Order, UnitsAre

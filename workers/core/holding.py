@@ -1,7 +1,8 @@
 """What happens to holds: placed, changed, extended, confirmed, cancelled, expired. The table of the lifecycle rules."""
 
-from dataclasses import replace
 from datetime import timedelta
+
+from msgspec.structs import replace
 
 from schema.rows import Hold, Resource
 from topics import commands, events
@@ -72,7 +73,7 @@ def place(draft: Draft, ask: Ask, command: commands.Hold) -> No | None:
 
 def _claims(draft: Draft, settings: Settings, command: commands.Hold) -> dict[str, int] | No:
     """Return the units that the hold asks for, or why there are none such, free or not."""
-    claims = draft.kind.claims(command, settings, draft.is_free)
+    claims = draft.kind.claims(command, draft.find_best)
     if claims is None:
         return No("sold_out", "so many free units next to each other are not left")
     return _unknown(draft, settings, claims) or claims

@@ -1,6 +1,6 @@
 """Collect what the audit keeps of a batch: holdings that began in it, perhaps ended in it too, and news of stored ones."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from schema.rows import Holding, HoldingEnd, HoldingUpdate, ResourceKey
 

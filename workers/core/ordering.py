@@ -1,7 +1,8 @@
 """What is asked of orders: placed on a hold, called off, their time to be paid over. What payments do to them is `paying`."""
 
-from dataclasses import replace
 from datetime import timedelta
+
+from msgspec.structs import replace
 
 from schema.rows import Order, UnitsAre
 from topics import commands, events

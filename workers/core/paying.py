@@ -3,8 +3,9 @@
 A payment only moves forward, and its order counts it once; so copies, late news and news in another order do no harm.
 """
 
-from dataclasses import replace
 from datetime import timedelta
+
+from msgspec.structs import replace
 
 from schema.money import counted, counts, net
 from schema.rows import Order, Payment, PaymentEvent, PaymentWords, UnitsAre

@@ -5,9 +5,12 @@
 
 from bisect import insort
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+
+import msgspec
+from msgspec.structs import replace
 
 from schema.rows import (
     Hold,
@@ -24,7 +27,7 @@ from schema.rows import (
 from topics.events import EventData, HoldView
 from topics.orders import OrderStatus
 from topics.resources import Counters, HoldStatus
-from workers.core.kinds import Kind
+from workers.core.kinds import Finder, Kind
 
 
 class Move(Enum):
@@ -36,8 +39,7 @@ class Move(Enum):
     RETURNED = "returned"
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(msgspec.Struct, frozen=True):
     """An event to be: its type and data. `answers` marks the one that is the outcome of the request.
 
     `id` is there where it derives from what the event is about; else it derives from the request. With `pools` it stands for
@@ -52,8 +54,7 @@ class Fact:
     pools: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """What one command changes; `reason` is None if it succeeded. Rows not named here stay as they are."""
 
     resource: Resource | None
@@ -81,6 +82,7 @@ class State:
 
     `payments` has all payments of these orders, and of orders that have not come yet, by the order's id.
     `refused` has account and reason of holds that were asked for and refused, by the id they would have had.
+    `finder` is there once a command asked for the best units: the next one looks only at what changed since.
     """
 
     key: ResourceKey
@@ -91,6 +93,7 @@ class State:
     refused: dict[str, tuple[str, str]] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
     payments: dict[str, dict[PaymentKey, Payment]] = field(default_factory=dict)
+    finder: Finder | None = None
     _by_expiry: list[tuple[datetime, _Name]] = field(default_factory=list)
 
     def add(self, rows: Iterable[Timed]) -> None:
@@ -111,6 +114,7 @@ class State:
 
     def evolve(self, decision: Decision) -> None:
         """Move on to the state after `decision`, which was decided on this very state."""
+        self._keep_finder(decision)
         self.resource = decision.resource
         self.pools.update(decision.pools)
         for hold in decision.holds.values():
@@ -120,6 +124,15 @@ class State:
         self.add(decision.orders.values())
         self.add(decision.payments.values())
         self._forget_ended()
+
+    def _keep_finder(self, decision: Decision) -> None:
+        """Let it look anew at what changed; other settings, another house."""
+        if self.finder is None or self.resource is None or decision.resource is None:
+            return
+        if decision.resource.settings is self.resource.settings:
+            self.finder.forget(decision.pools)
+        else:
+            self.finder = None
 
     def _put(self, row: Timed) -> None:
         before: Timed | None
@@ -192,8 +205,20 @@ class Draft:
         return self.pools.get(name) or self.state.pools.get(name)
 
     def is_free(self, name: str) -> bool:
-        """Tell whether a unit of the pool is free."""
-        return self.free(name) > 0
+        """Tell whether a unit of the pool is free: asked of every seat of a house, so without a detour."""
+        pool = self.pools.get(name) or self.state.pools.get(name)
+        return pool is not None and pool.held + pool.taken < pool.capacity
+
+    def find_best(self, count: int) -> tuple[str, ...] | None:
+        """Return the pools of the best free units next to each other; None if there are none such."""
+        if self.resource is None:
+            return None
+        finder = self.state.finder or self.kind.finder(self.resource.settings)
+        if finder is None:
+            return None
+        self.state.finder = finder
+        finder.forget(self.pools)  # what ended on the arrival of this command
+        return finder.best(count, self.is_free)
 
     def free(self, name: str) -> int:
         """Return the units of the pool that a new claim could take; none of a pool that is not there."""

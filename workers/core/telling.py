@@ -1,6 +1,5 @@
 """Tell what was decided: a refusal, a change of a hold, or that nothing had to change. Everything told is an event."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
@@ -20,8 +19,7 @@ _ENDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(msgspec.Struct, frozen=True):
     """A command with what travels beside it: whose it is, and what the claim says of it.
 
     `payment_order_id` is the order that the command's payment is known to be of; `is_recorded` tells that this very event
@@ -37,8 +35,7 @@ class Ask:
     is_recorded: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class No:
+class No(msgspec.Struct, frozen=True):
     """A refusal: its reason (of the catalogue) and the detail of this occurrence.
 
     `retry_at` is from when on another try is worth it, `order_id` the order that stands in the way, `in_the_way` the pools

@@ -1,6 +1,6 @@
 """Tell what was decided of orders and payments: every change is an event."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from schema.money import net, order_view, payment_view
 from schema.rows import Order, Payment

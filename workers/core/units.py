@@ -1,7 +1,8 @@
 """Move units between free, held and taken. Taking is all or nothing; giving back always succeeds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from schema.rows import Hold, Pool
 from topics.resources import HoldStatus

@@ -1,6 +1,6 @@
 """What a kind is to the engine: a translation from its requests to pool claims, plus its own validation. One file a kind."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from schema.rows import Hold as HoldRow
@@ -10,6 +10,19 @@ from topics.seating import Plan
 
 IsFree = Callable[[str], bool]
 """Tells of a pool of the resource whether a unit of it is free."""
+
+FindBest = Callable[[int], tuple[str, ...] | None]
+"""Finds the pools of so many units that are free and next to each other, the best there are; None if there are none."""
+
+
+class Finder(Protocol):
+    """Finds the best units of a resource that are free, again and again while its pools change one by one."""
+
+    def forget(self, pools: Iterable[str]) -> None:
+        """Look anew at these pools: they changed."""
+
+    def best(self, count: int, is_free: IsFree) -> tuple[str, ...] | None:
+        """Return the pools of the best `count` units next to each other; None if there are none such."""
 
 
 class Kind(Protocol):
@@ -56,7 +69,10 @@ class Kind(Protocol):
     def quantity_of(self, command: Hold) -> int:
         """Return how many units the hold asks for."""
 
-    def claims(self, command: Hold, settings: Settings, is_free: IsFree) -> dict[str, int] | None:
+    def finder(self, settings: Settings) -> Finder | None:
+        """Return what finds the best units of a resource with these settings; None where they have no places."""
+
+    def claims(self, command: Hold, find_best: FindBest) -> dict[str, int] | None:
         """Return the units of each pool that the hold asks for; None if the kind finds none that would do."""
 
     def claims_of(self, hold: HoldRow) -> dict[str, int]:

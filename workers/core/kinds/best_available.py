@@ -8,32 +8,56 @@ Among these those that are nearest to the focal point, by the sum of the squares
 front, then those with the lower numbers.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 
-from topics.seating import HOUSES_KEPT, House, Plan, Seat, house_of
+from topics.seating import HOUSES_KEPT, House, Plan, Seat, house_of, row_place
 
 _Block = tuple[int, int, int, int]
 """How good: free seats left alone, squared distance, place of the row, first place in it. Less is better."""
 
 
-def best_available(plan: Plan, count: int, is_free: Callable[[str], bool]) -> tuple[str, ...] | None:
-    """Return the ids of `count` seats in the order of their numbers; None if no row has so many free side by side.
+class BestSeats:
+    """Finds the best seats of a house; implements `workers.core.kinds.Finder`.
 
-    `is_free` is asked of seats that are not blocked.
+    The best block of a row is kept for each size of a party, until a seat of the row changes.
     """
-    house = house_of(plan)
-    best: _Block | None = None
-    for least, place in _nearest_first(plan):
-        if best is not None and best < (0, count * least):
-            break  # no row from here on can be nearer, and none can leave fewer seats alone
-        found = _best_in_row(house, place, count, is_free)
-        if found is not None and (best is None or found < best):
-            best = found
-    if best is None:
-        return None
-    _, _, place, first = best
-    return tuple(seat.id for seat in house.rows[place][first : first + count])
+
+    def __init__(self, plan: Plan) -> None:
+        """Know nothing of what is free."""
+        self._house = house_of(plan)
+        self._nearest_first = _nearest_first(plan)
+        self._known: dict[int, dict[int, _Block | None]] = {}
+
+    def forget(self, pools: Iterable[str]) -> None:
+        """Look anew at the rows of these seats."""
+        for pool in pools:
+            seat = self._house.seats.get(pool)
+            if seat is not None:
+                self._known.pop(row_place(seat), None)
+
+    def best(self, count: int, is_free: Callable[[str], bool]) -> tuple[str, ...] | None:
+        """Return the ids of `count` seats in the order of their numbers; None if no row has so many free side by side.
+
+        `is_free` is asked of seats that are not blocked.
+        """
+        best: _Block | None = None
+        for least, place in self._nearest_first:
+            if best is not None and best < (0, count * least):
+                break  # no row from here on can be nearer, and none can leave fewer seats alone
+            found = self._best_in_row(place, count, is_free)
+            if found is not None and (best is None or found < best):
+                best = found
+        if best is None:
+            return None
+        _, _, place, first = best
+        return tuple(seat.id for seat in self._house.rows[place][first : first + count])
+
+    def _best_in_row(self, place: int, count: int, is_free: Callable[[str], bool]) -> _Block | None:
+        known = self._known.setdefault(place, {})
+        if count not in known:
+            known[count] = _best_in_row(self._house, place, count, is_free)
+        return known[count]
 
 
 @lru_cache(maxsize=HOUSES_KEPT)

@@ -3,7 +3,7 @@
 from schema.rows import Hold as HoldRow
 from topics.commands import Cancel, ChangeHold, Command, DefineResource, Hold
 from topics.resources import Settings
-from workers.core.kinds import IsFree
+from workers.core.kinds import FindBest
 
 POOL = "units"
 _OF_PLACES = ("seats", "best_available", "areas", "rows", "focal")
@@ -43,9 +43,12 @@ class OnePool:
         """Return the quantity."""
         return command.quantity
 
-    def claims(self, command: Hold, settings: Settings, is_free: IsFree) -> dict[str, int]:
+    def finder(self, settings: Settings) -> None:
+        """Any unit is as good as any other."""
+
+    def claims(self, command: Hold, find_best: FindBest) -> dict[str, int]:
         """Claim the quantity of that pool."""
-        del settings, is_free
+        del find_best
         return {POOL: command.quantity}
 
     def claims_of(self, hold: HoldRow) -> dict[str, int]:

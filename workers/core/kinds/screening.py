@@ -10,8 +10,8 @@ from schema.rows import Hold as HoldRow
 from topics.commands import Cancel, ChangeHold, Command, DefineResource, Hold
 from topics.resources import ClaimAt, Settings
 from topics.seating import Plan, area_of, faults_of_plan, faults_of_wish, house_of, pool_of_area, seats_not_in
-from workers.core.kinds import IsFree
-from workers.core.kinds.best_available import best_available
+from workers.core.kinds import FindBest
+from workers.core.kinds.best_available import BestSeats
 
 _NOT_OF_DEFINITIONS = ("capacity", "price", "currency", "name", "payment_seconds")
 
@@ -63,12 +63,16 @@ class Screening:
         """Count seats and places."""
         return len(command.seats or ()) + (command.best_available or 0) + sum((command.areas or {}).values())
 
-    def claims(self, command: Hold, settings: Settings, is_free: IsFree) -> dict[str, int] | None:
+    def finder(self, settings: Settings) -> BestSeats:
+        """Find seats side by side."""
+        return BestSeats(_plan_of(settings))
+
+    def claims(self, command: Hold, find_best: FindBest) -> dict[str, int] | None:
         """Claim what is named, and the best seats that are free."""
         named = _named(command)
         if command.best_available is None:
             return named
-        found = best_available(_plan_of(settings), command.best_available, is_free)
+        found = find_best(command.best_available)
         return None if found is None else dict.fromkeys(found, 1) | named
 
     def claims_of(self, hold: HoldRow) -> dict[str, int]:

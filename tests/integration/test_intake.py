@@ -1,0 +1,146 @@
+"""What reaches the pipeline's door, and how far Faust commits: the intake alone, on a real Kafka."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import faust
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import RecordsToDelete
+
+from tests.installation import eventually
+from tests.servers import Urls
+from topics.admin import admin_client, create_topics
+from topics.catalogue import Catalogue
+from topics.producer import Record, ResilientProducer
+from workers import delivering
+from workers.delivering import UnknownVersionError
+from workers.intake import Group, make_app, take_in
+from workers.pipeline import Delivery
+
+QUEUE_EVENTS_MAX = 1024
+
+
+@dataclass
+class Door:
+    """Where an intake puts its deliveries; closed, it lets nothing in."""
+
+    is_open: asyncio.Event = field(default_factory=asyncio.Event)
+    arrived: list[Delivery] = field(default_factory=list)
+
+    async def put(self, delivery: Delivery) -> None:
+        """Take a delivery in once the door is open."""
+        await self.is_open.wait()
+        self.arrived.append(delivery)
+
+    def offsets(self) -> list[int]:
+        """Return the offsets in the order of arrival."""
+        return [delivery.incoming.offset for delivery in self.arrived]
+
+
+@dataclass
+class Site:
+    """A log with one partition for each kind, and the group that reads it."""
+
+    kafka: str
+    catalogue: Catalogue
+
+    @property
+    def place(self) -> TopicPartition:
+        """The partition of the slots' commands."""
+        return TopicPartition(self.catalogue.commands("slot"), 0)
+
+    async def send(self, count: int) -> None:
+        """Append records."""
+        producer = ResilientProducer(self.kafka, client_id="tests")
+        try:
+            await producer.send_all([Record(self.place.topic, b"slot", b"a command", [], 0)] * count)
+        finally:
+            await producer.stop()
+
+    async def committed(self) -> int:
+        """Return where the group stands."""
+        async with admin_client(self.kafka) as admin:
+            offsets = await admin.list_consumer_group_offsets(self.group, partitions=[self.place])
+        return int(offsets[self.place].offset)
+
+    @property
+    def group(self) -> str:
+        """The name of the group."""
+        return f"{self.catalogue.prefix}workers"
+
+    @asynccontextmanager
+    async def intake(self, door: Door) -> AsyncIterator[faust.App]:
+        """Run an intake."""
+        app = make_app(Group(self.kafka, self.group, 6.0))
+        take_in(app, self.catalogue, door.put)
+        await app.start()
+        try:
+            yield app
+        finally:
+            await app.stop()
+
+
+@pytest.fixture
+async def site(servers: Urls, topic_prefix: str) -> Site:
+    """Give an empty log."""
+    catalogue = Catalogue(prefix=topic_prefix, partitions=1, replication=1)
+    await create_topics(servers.kafka, catalogue)
+    return Site(servers.kafka, catalogue)
+
+
+async def test_a_door_that_stays_shut_bounds_what_waits(site: Site) -> None:
+    """More records than fit wait in the log's order before the door, and only so many of them in an agent's queue.
+
+    Seen to fail (all wait in the queue) if `_Handler.at_once` does not ask whether the queue is full.
+    """
+    count = 3 * QUEUE_EVENTS_MAX
+    await site.send(count)
+    door = Door()
+    async with site.intake(door) as app:
+        queues = [topic.queue for topic in app.topics]
+        await eventually(lambda: any(queue.full() for queue in queues), what="a queue is full")
+        for _ in range(1000):
+            await asyncio.sleep(0)
+        assert max(queue.qsize() for queue in queues) <= QUEUE_EVENTS_MAX
+        door.is_open.set()
+        await eventually(lambda: len(door.arrived) == count, what="all have arrived")
+    assert door.offsets() == list(range(count))
+
+
+async def test_commits_go_on_behind_a_gap_in_the_offsets(site: Site) -> None:
+    """Records that are deleted before anyone read them leave a gap: Faust must know of it, or it never commits again.
+
+    Seen to fail (the commit stays at 10) if `_Consumer._at_once` hands on what lies behind a gap.
+    """
+    await site.send(10)
+    await _take_and_acknowledge(site, lambda offsets: len(offsets) == 10, committed=10)
+    await site.send(20)
+    async with admin_client(site.kafka) as admin:
+        await admin.delete_records({site.place: RecordsToDelete(before_offset=25)})
+    offsets = await _take_and_acknowledge(site, lambda offsets: 29 in offsets, committed=30)
+    assert offsets == [25, 26, 27, 28, 29]
+
+
+async def _take_and_acknowledge(site: Site, is_done: Callable[[list[int]], bool], *, committed: int) -> list[int]:
+    door = Door()
+    door.is_open.set()
+
+    async def is_committed() -> bool:
+        return await site.committed() == committed
+
+    async with site.intake(door):
+        await eventually(lambda: is_done(door.offsets()), what="what is awaited has arrived")
+        for delivery in door.arrived:
+            delivery.acknowledge()
+        await eventually(is_committed, what=f"offset {committed} is committed")
+    return door.offsets()
+
+
+def test_other_versions_than_those_known_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is adapted has private names: nobody may run it on versions that nobody has tried."""
+    monkeypatch.setitem(delivering.WRITTEN_FOR, "aiokafka", "0.13.9")
+    with pytest.raises(UnknownVersionError, match=r"aiokafka is 0\.14\.0, but .* written for 0\.13\.9"):
+        make_app(Group("127.0.0.1:9", "workers", 6.0))
