@@ -13,8 +13,8 @@ import msgspec
 
 from schema import queries
 from schema.orders import KnownPayment, Named, order_of, payment_of, read_known_payments
+from schema.reads import hold_of
 from schema.rows import Hold, Order, Payment, ResourceKey
-from schema.store import hold_of
 from topics.resources import Counters, HoldStatus, Settings
 
 _ROWS_MAX = 1_000

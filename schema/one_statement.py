@@ -14,7 +14,7 @@ _PARAMETER = re.compile(r"\$(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A writing query, its arguments, and how many rows it must return, if it matters (it then has a `returning`)."""
+    """A query, its arguments, and how many rows it must return, if it matters (it then has a `returning`)."""
 
     name: str
     query: str
@@ -23,14 +23,14 @@ class Part:
 
 
 def in_one_statement(parts: Sequence[Part]) -> tuple[str, list[Any]]:
-    """Return a statement that runs all parts, and its arguments; its one row counts the parts that have `rows_wanted`.
+    """Return a statement that runs all parts, and its arguments; it fails as a whole where a part has not its `rows_wanted`.
 
-    At least one part must have it.
-
-    The parts run in their order: counting asks for them one after the other, and Postgres runs the uncounted ones last.
+    At least one part must have it. The parts run in their order: counting asks for them one after the other, and Postgres
+    runs the uncounted ones last.
     """
     shapes = tuple((part.name, part.query, len(part.arguments), part.rows_wanted is not None) for part in parts)
-    return _statement(shapes), [argument for part in parts for argument in part.arguments]
+    arguments = [argument for part in parts for argument in part.arguments]
+    return _statement(shapes), [*arguments, *(part.rows_wanted for part in parts if part.rows_wanted is not None)]
 
 
 @cache
@@ -39,14 +39,14 @@ def _statement(shapes: tuple[tuple[str, str, int, bool], ...]) -> str:
     texts: list[str] = []
     shift = 0
     for name, query, parameters, _ in shapes:
-        texts.append(f"{name}_written as (\n{_shifted(query, shift)}\n)")
+        texts.append(f"{name}_part as (\n{_shifted(query, shift)}\n)")
         shift += parameters
-    counts = [
-        f"(select count(*) from {name}_written) as {name}"  # noqa: S608 - names are ours
-        for name, _, _, is_counted in shapes
-        if is_counted
+    counted = [name for name, _, _, is_counted in shapes if is_counted]
+    checks = [
+        f"require_rows('{name}', (select count(*) from {name}_part), ${shift + place}) as {name}"  # noqa: S608 - names are ours
+        for place, name in enumerate(counted, start=1)
     ]
-    return f"with {', '.join(texts)}\nselect {', '.join(counts)}"
+    return f"with {', '.join(texts)}\nselect {', '.join(checks)}"
 
 
 def _shifted(query: str, count: int) -> str:

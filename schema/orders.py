@@ -10,6 +10,7 @@ import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
 from schema import queries
+from schema.one_statement import Part
 from schema.rows import Order, Payment, PaymentEvent, PaymentWords, ResourceKey, UnitsAre
 from topics.orders import EndedBy, OrderStatus, PaymentReport, PaymentStatus
 
@@ -83,10 +84,9 @@ def _recorded(row: asyncpg.Record) -> PaymentWords | None:
     )
 
 
-async def write_orders(connection: PoolConnectionProxy, orders: Sequence[tuple[ResourceKey, Order]]) -> None:
+def orders_part(orders: Sequence[tuple[ResourceKey, Order]]) -> Part:
     """Create or update orders."""
-    await connection.execute(
-        queries.WRITE_ORDERS,
+    columns = (
         [order.order_id for _, order in orders],
         [key.kind for key, _ in orders],
         [key.resource_id for key, _ in orders],
@@ -106,12 +106,12 @@ async def write_orders(connection: PoolConnectionProxy, orders: Sequence[tuple[R
         [order.placed_at for _, order in orders],
         [order.updated_at for _, order in orders],
     )
+    return Part("orders", queries.WRITE_ORDERS, columns)
 
 
-async def write_payments(connection: PoolConnectionProxy, payments: Sequence[tuple[ResourceKey, Payment]]) -> int:
-    """Create or update payments; return how many: fewer if one of them was meanwhile recorded for another order."""
-    written = await connection.fetch(
-        queries.WRITE_PAYMENTS,
+def payments_part(payments: Sequence[tuple[ResourceKey, Payment]]) -> Part:
+    """Create or update payments: fewer than these if one of them was meanwhile recorded for another order."""
+    columns = (
         [payment.provider for _, payment in payments],
         [payment.payment_id for _, payment in payments],
         [key.kind for key, _ in payments],
@@ -126,13 +126,12 @@ async def write_payments(connection: PoolConnectionProxy, payments: Sequence[tup
         [payment.parked_until for _, payment in payments],
         [payment.arrived_at for _, payment in payments],
     )
-    return len(written)
+    return Part("payments", queries.WRITE_PAYMENTS, columns, rows_wanted=len(payments))
 
 
-async def write_payment_events(connection: PoolConnectionProxy, events: Sequence[PaymentEvent]) -> int:
-    """Store what providers said; return how much of it: less if somebody else recorded one of the events meanwhile."""
-    written = await connection.fetch(
-        queries.WRITE_PAYMENT_EVENTS,
+def payment_events_part(events: Sequence[PaymentEvent]) -> Part:
+    """Store what providers said: less than this if somebody else recorded one of the events meanwhile."""
+    columns = (
         [event.provider for event in events],
         [event.event_id for event in events],
         [event.payment_id for event in events],
@@ -146,7 +145,7 @@ async def write_payment_events(connection: PoolConnectionProxy, events: Sequence
         [event.arrived_at for event in events],
         [event.decided_at for event in events],
     )
-    return len(written)
+    return Part("payment_events", queries.WRITE_PAYMENT_EVENTS, columns, rows_wanted=len(events))
 
 
 def order_of(row: asyncpg.Record) -> Order:

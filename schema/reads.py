@@ -10,11 +10,11 @@ import msgspec
 from schema import queries
 from schema.orders import order_of, payment_of
 from schema.rows import Hold, Order, Payment, ResourceKey
-from schema.store import hold_of
 from topics.orders import OrderStatus
 from topics.resources import Counters, HoldStatus, Settings
 
 _settings = msgspec.json.Decoder(Settings)
+_units = msgspec.json.Decoder(dict[str, int])
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,3 +178,24 @@ def _reading_of(row: asyncpg.Record) -> ResourceReading:
 
 def _those_out(pools: Sequence[str], units: Sequence[int]) -> dict[str, int]:
     return {pool: out for pool, out in zip(pools, units, strict=True) if out}
+
+
+def hold_of(row: asyncpg.Record) -> Hold:
+    """Read a hold from its columns."""
+    return Hold(
+        hold_id=row["hold_id"],
+        account=row["account"],
+        token_hash=row["token_hash"],
+        buyer=row["buyer"],
+        client_reference=row["client_reference"],
+        status=HoldStatus(row["status"]),
+        quantity=row["quantity"],
+        units=_units.decode(row["units"]),
+        granted_at=row["granted_at"],
+        expires_at=row["expires_at"],
+        expires_latest_at=row["expires_latest_at"],
+        ended_at=row["ended_at"],
+        unit_price=row["unit_price"],
+        currency=row["currency"],
+        order_id=row["order_id"],
+    )

@@ -32,12 +32,16 @@ class ResourceKey(msgspec.Struct, frozen=True):
 
 
 class Resource(msgspec.Struct, frozen=True):
-    """A resource as of its `version`; the counters are sums over its pools."""
+    """A resource as of its `version`; the counters are sums over its pools.
+
+    `written_by` is the transaction that wrote it, by Postgres's count: it tells whether what was read is still so.
+    """
 
     version: int
     settings: Settings
     counters: Counters
     last_arrived_at: datetime
+    written_by: int | None = None
 
 
 class Pool(msgspec.Struct, frozen=True):

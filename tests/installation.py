@@ -293,8 +293,9 @@ class Upstream:
         signing_key: signatures.SigningKey | None = None,
         key: bytes | None = None,
         partition: int | None = None,
+        kind: str = "slot",
     ) -> Record:
-        """Return the record of a command for a slot."""
+        """Return the record of a command for a resource of a kind."""
         envelope = Envelope(
             type=type(command).__name__,
             source=source,
@@ -304,9 +305,9 @@ class Upstream:
         key = command.resource_id.encode() if key is None else key
         headers = encode_headers(envelope, "commands")
         if signing_key is not None:
-            signed = signatures.Signed("slot", key, envelope.type, envelope.source, envelope.id, envelope.data)
+            signed = signatures.Signed(kind, key, envelope.type, envelope.source, envelope.id, envelope.data)
             headers.append(signatures.sign(signing_key, signed))
-        return Record(self.catalogue.commands("slot"), key, envelope.data, headers, partition)
+        return Record(self.catalogue.commands(kind), key, envelope.data, headers, partition)
 
     async def send(self, *records: Record) -> Sequence[Acknowledgement]:
         """Put records on their topic, as they are."""

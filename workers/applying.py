@@ -1,24 +1,29 @@
-"""Apply a batch of commands in one Postgres transaction: lock, read, let the core decide, write. It decides nothing itself."""
+"""Apply a batch of commands: read, let the core decide, write what is still so. It decides nothing itself.
+
+At first without a lock, in two statements; under locks in a transaction where that is not enough, or somebody was faster.
+"""
 
 import traceback
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from typing import Protocol
 
 from msgspec.structs import replace
 
 from schema.faults import is_culprit
 from schema.rows import Holding, ResourceKey
-from schema.store import RacedError, ResourceWrite, Transaction, Writes
+from schema.store import LockNeededError, Transaction
+from schema.writing import RacedError, ResourceWrite, Writes
 from workers.core.batch import Arrived, BatchDecision, Outcome, decide_batch, fail_one
 from workers.core.decide import PARKING
 from workers.core.kinds.registry import KINDS
 from workers.crash_points import CrashPoint, Reached
 from workers.pseudonyms import as_sent
 from workers.stages import Stage, Stages
-from workers.state_reading import read_states
+from workers.state_reading import needs_lock, read_states
 from workers.steps import CrowdedError, crowd_of, parts_around, step_of, with_steps
 
 RERUNS_MAX = 10
@@ -43,6 +48,13 @@ class Applied:
     culprits: tuple[Culprit, ...] = ()
 
 
+class OpenTransaction(Protocol):
+    """The way to open the transaction of a batch: `schema.store.Store.transaction`."""
+
+    def __call__(self, *, is_locking: bool = True) -> AbstractAsyncContextManager[Transaction]:
+        """Open it."""
+
+
 class CoreError(Exception):
     """The core raised: a bug of ours, with one command of the batch as its cause."""
 
@@ -52,7 +64,7 @@ class Applier:
 
     def __init__(
         self,
-        transaction: Callable[[], AbstractAsyncContextManager[Transaction]],
+        transaction: OpenTransaction,
         *,
         request_retention: timedelta,
         expiries_max: int,
@@ -96,7 +108,7 @@ class Applier:
         while waiting:
             part = waiting.pop()
             try:
-                applied.append(await _unraced(partial(self._in_transaction, part)))
+                applied.append(await self._apply_part(part))
             except CrowdedError as crowded:
                 if len(part) == 1:
                     waiting += [part, [step_of(part[0], crowded.crowd.steps + 1)]]
@@ -105,9 +117,16 @@ class Applier:
         outcomes = [outcome for one in applied for outcome in one.outcomes if outcome.arrived.step_of is None]
         return Applied(tuple(outcomes), {key: version for one in applied for key, version in one.versions.items()})
 
-    async def _in_transaction(self, commands: Sequence[Arrived]) -> BatchDecision:
+    async def _apply_part(self, commands: Sequence[Arrived]) -> Applied:
+        """Try without a lock, if the commands need none; who was raced once takes it, and gets on."""
+        if not needs_lock(commands):
+            with suppress(LockNeededError, RacedError):
+                return _applied(await self._attempt(commands, is_locking=False))
+        return await _unraced(partial(self._attempt, commands, is_locking=True))
+
+    async def _attempt(self, commands: Sequence[Arrived], *, is_locking: bool) -> BatchDecision:
         laps = self.stages.begin()
-        async with self._transaction() as transaction:
+        async with self._transaction(is_locking=is_locking) as transaction:
             read = await read_states(transaction, commands, self._expiries_max)
             crowd = crowd_of(commands, read.states, read.decided, read.decided_at, read.due_max)
             if crowd is not None:
@@ -126,8 +145,11 @@ class Applier:
                     parking=self._parking,
                 )
             laps.end(Stage.DECIDE)
+            if not is_locking:  # what is written is committed
+                self._reached(CrashPoint.IN_TRANSACTION)
             await transaction.write(_writes(decision, self._buyer_kept))
-            self._reached(CrashPoint.IN_TRANSACTION)
+            if is_locking:
+                self._reached(CrashPoint.IN_TRANSACTION)
         laps.end(Stage.COMMIT)
         self._reached(CrashPoint.AFTER_COMMIT)
         return with_steps(decision, read.decided)
@@ -187,9 +209,13 @@ async def _unraced(attempt: Callable[[], Awaitable[BatchDecision]]) -> Applied:
             decision = await attempt()
         except RacedError:
             continue
-        return Applied(decision.outcomes, dict(decision.versions))
+        return _applied(decision)
     message = f"a batch was raced {RERUNS_MAX} times in a row"
     raise TimeoutError(message)
+
+
+def _applied(decision: BatchDecision) -> Applied:
+    return Applied(decision.outcomes, dict(decision.versions))
 
 
 @contextmanager
@@ -213,7 +239,8 @@ def _has_culprit(fault: Exception) -> bool:
 def _writes(decision: BatchDecision, buyer_kept: Callable[[str], str]) -> Writes:
     return Writes(
         requests=decision.requests,
-        resources=[ResourceWrite(key, expected, row) for key, (expected, row) in decision.resources.items()],
+        resources=[ResourceWrite(key, before, now) for key, (before, now) in decision.resources.items()],
+        missing=list({request.key for request in decision.requests} - decision.resources.keys()),
         pools=decision.pools,
         holds=decision.holds,
         orders=decision.orders,

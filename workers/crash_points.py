@@ -8,7 +8,10 @@ from topics.producer import SendAll
 
 
 class CrashPoint(Enum):
-    """Where a batch is. The point after half of the events is in the sending itself: see `Hooks.around_sending`."""
+    """Where a batch is: in the transaction it is decided, and nothing of it is committed.
+
+    The point after half of the events is in the sending itself: see `Hooks.around_sending`.
+    """
 
     BEFORE_TRANSACTION = "before_transaction"
     IN_TRANSACTION = "in_transaction"

@@ -125,6 +125,7 @@ async def _servers(settings: Settings) -> AsyncIterator[_Servers]:
         connections_max=settings.postgres_connections_max,
         timeouts=timeouts,
         role="worker",
+        looks_up=True,
     )
     try:
         async with pool:

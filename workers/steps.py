@@ -14,7 +14,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from schema.rows import ResourceKey
-from schema.store import Decided
+from schema.snapshots import Decided
 from topics.commands import Expire, fingerprint
 from topics.events import decode_stored
 from topics.identifiers import request_id

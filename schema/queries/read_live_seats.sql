@@ -7,9 +7,10 @@ from clock
 cross join resources r
 left join lateral (
     select s.seat_id, s.hold_id, h.expires_at
-    from seat_holds s
-    join holds h using (hold_id)
-    where s.kind = r.kind and s.screening_id = r.resource_id and s.ended_at is null
-      and h.status = 'held' and h.expires_at > clock.now
+    from (
+        select * from seat_holds where kind = r.kind and screening_id = r.resource_id and ended_at is null offset 0
+    ) as s
+    cross join lateral (select * from holds where holds.hold_id = s.hold_id limit 1) as h
+    where h.status = 'held' and h.expires_at > clock.now
 ) as live on true
 where r.kind = $1 and r.resource_id = any ($2::text[])

@@ -7,11 +7,10 @@ from unnest($1::text[], $2::text[]) as touched (kind, resource_id)
 cross join lateral (
     select order_id
     from orders
-    where orders.kind = touched.kind
-      and orders.resource_id = touched.resource_id
-      and orders.status = 'pending_payment'
-      and orders.payment_due_at <= $3
-    order by orders.payment_due_at
+    where (kind, resource_id, payment_due_at) >= (touched.kind, touched.resource_id, '-infinity')
+      and (kind, resource_id, payment_due_at) <= (touched.kind, touched.resource_id, $3)
+      and status = 'pending_payment'
+    order by kind, resource_id, payment_due_at
     limit $5
 ) as due
 join orders o using (order_id)

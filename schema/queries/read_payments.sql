@@ -7,10 +7,10 @@ from unnest($1::text[], $2::text[]) as touched (kind, resource_id)
 cross join lateral (
     select *
     from payments
-    where payments.kind = touched.kind
-      and payments.resource_id = touched.resource_id
-      and payments.parked_until <= $3
-    order by payments.parked_until
+    where (kind, resource_id, parked_until) >= (touched.kind, touched.resource_id, '-infinity')
+      and (kind, resource_id, parked_until) <= (touched.kind, touched.resource_id, $3)
+      and parked_until is not null
+    order by kind, resource_id, parked_until
     limit $5
 ) as m
 union

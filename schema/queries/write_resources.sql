@@ -1,5 +1,5 @@
--- Create or update resources, each only if it still is at the version that was decided on ($11; 0 for a new one).
--- A row fewer than asked for means that it is not.
+-- Create or update resources, each only if nobody has written it since it was read ($11: the transaction that wrote what was
+-- read; null for a new one). Not by its version, which a refusal leaves. A row fewer than asked for means that somebody has.
 insert into resources (kind, resource_id, version, settings, capacity, held, taken, remaining, oversubscribed_by,
                        last_arrived_at)
 select kind, resource_id, version, settings, capacity, held, taken, remaining, oversubscribed_by, last_arrived_at
@@ -12,6 +12,6 @@ on conflict (kind, resource_id) do update
 set version = excluded.version, settings = excluded.settings, capacity = excluded.capacity, held = excluded.held,
     taken = excluded.taken, remaining = excluded.remaining, oversubscribed_by = excluded.oversubscribed_by,
     last_arrived_at = excluded.last_arrived_at
-where (resources.kind, resources.resource_id, resources.version)
+where (resources.kind, resources.resource_id, resources.xmin::text::bigint)
       in (select * from unnest($1::text[], $2::text[], $11::bigint[]))
 returning resource_id

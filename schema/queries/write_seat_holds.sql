@@ -3,3 +3,4 @@ insert into seat_holds (kind, screening_id, seat_id, hold_id, buyer, held_at, en
 select *
 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::text[],
             $9::timestamptz[])
+returning seat_id

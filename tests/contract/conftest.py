@@ -29,7 +29,7 @@ async def server(request: pytest.FixtureRequest) -> AsyncIterator[Server]:
         idle_in_transaction_ms=int(IDLE_SECONDS * 1000),
     )
     url = request.getfixturevalue("postgres_url")
-    async with lazy_pool(url, connections_max=8, timeouts=timeouts, role="test") as pool:
+    async with lazy_pool(url, connections_max=8, timeouts=timeouts, role="test", looks_up=True) as pool:
         yield Server(lambda: pool)
 
 

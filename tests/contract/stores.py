@@ -8,10 +8,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import asyncpg
+import msgspec
 
 from schema.reads import Reads
 from schema.rows import Hold, Order, Payment, PaymentEvent, Pool, Request, Resource, ResourceKey, UnitsAre
-from schema.store import Claim, ResourceWrite, Store, Transaction, Writes
+from schema.snapshots import Claim, Snapshot, Wanted
+from schema.store import Store, Transaction
+from schema.writing import ResourceWrite, Writes
 from topics.orders import OrderStatus, PaymentEffect, PaymentReport, PaymentStatus
 from topics.resources import Counters, HoldStatus, Settings
 
@@ -46,9 +49,9 @@ def resource(version: int = 1, capacity: int = 5) -> Resource:
     return Resource(version, SETTINGS, Counters(capacity, 0, 0, capacity, 0), NOW)
 
 
-def write_of(key: ResourceKey, expected: int = 0) -> ResourceWrite:
+def write_of(key: ResourceKey, before: Resource | None = None) -> ResourceWrite:
     """Return a resource's next version."""
-    return ResourceWrite(key, expected, resource(expected + 1))
+    return ResourceWrite(key, before, resource(1 if before is None else before.version + 1))
 
 
 def hold(name: str, *, expires_in: float = 60, status: HoldStatus = HoldStatus.HELD, buyer: str | None = None) -> Hold:
@@ -164,10 +167,23 @@ async def waits(task: "asyncio.Task[Any]") -> bool:
     return not done
 
 
+async def seen(store: Store, *keys: ResourceKey, **wanted: Any) -> Snapshot:  # noqa: ANN401 - the fields of Wanted
+    """Read of these resources what is wanted."""
+    async with store.transaction(is_locking=False) as transaction:
+        return await transaction.read(Wanted(keys, **wanted))
+
+
+async def stored(store: Store, key: ResourceKey) -> Resource:
+    """Read a resource."""
+    return (await seen(store, key)).resources[key]
+
+
+def resources_in(snapshot: Snapshot) -> dict[ResourceKey, Resource]:
+    """Return the resources without who wrote them."""
+    return {key: msgspec.structs.replace(one, written_by=None) for key, one in snapshot.resources.items()}
+
+
 async def assert_empty(store: Store) -> None:
     """Find nothing."""
-    async with store.transaction() as transaction:
-        assert await transaction.lock([AULA]) == {}
-        _, decided = await transaction.clock_and_decided([Claim("gateway/alice", "r1", "r1")])
-        assert decided == []
-        assert await transaction.holds([AULA], NOW + timedelta(hours=1), ["h1"], 10) == {}
+    found = await seen(store, AULA, claims=[Claim("gateway/alice", "r1", "r1")], hold_ids=["h1"], due_max=10)
+    assert (found.resources, found.decided, found.due_holds, found.named_holds) == ({}, [], [], [])

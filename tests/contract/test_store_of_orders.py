@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from schema.faults import is_culprit
 from schema.orders import KnownPayment
 from schema.rows import Order, Payment, Pool, UnitsAre
-from schema.store import RacedError, ResourceWrite, Store, Writes
+from schema.store import Store
+from schema.writing import RacedError, ResourceWrite, Writes
 from tests.contract.stores import (
     AULA,
     BAR,
@@ -22,6 +23,7 @@ from tests.contract.stores import (
     payment,
     payment_event,
     sales,
+    seen,
     two_transactions,
     waits,
     write,
@@ -123,14 +125,13 @@ async def test_pools_tell_whether_a_sale_of_their_resource_is_over(store: Store)
     """By an order or a parked payment, at the instant or before; not by one that is to come, paid or counted."""
     three = {(key, "units"): Pool(5, 0, 0, 5) for key in (AULA, BAR, CLUB)}
     await write(store, writes(resources=[write_of(key) for key in (AULA, BAR, CLUB)], pools=three))
-    orders = [(AULA, order("o1", due_in=0)), (CLUB, order("o2", due_in=1))]
+    orders = [(AULA, order("o1", due_in=0)), (CLUB, order("o2", due_in=3600))]
     orders += [(CLUB, order("o3", due_in=-9, status=OrderStatus.PAID))]
     payments = [(BAR, payment("p1", "none", parked_for=-1)), (CLUB, payment("p2", "o3"))]
     await write(store, sales(orders, payments))
-    async with store.transaction() as transaction:
-        found, are_over = await transaction.pools({AULA: None, BAR: None, CLUB: None}, NOW)
-    assert set(found) == {AULA, BAR, CLUB}
-    assert are_over == {AULA, BAR}
+    found = await seen(store, AULA, BAR, CLUB, pools=dict.fromkeys((AULA, BAR, CLUB)))
+    assert {key for key, _, _ in found.pools} == {AULA, BAR, CLUB}
+    assert found.with_due_sales == {AULA, BAR}
 
 
 async def test_r3_a_payment_of_another_order_is_raced(store: Store) -> None:
@@ -221,7 +222,7 @@ async def test_a_gateway_reads_what_was_not_paid_in_time_as_free(server: Server)
     resource_ = replace(write_of(AULA).resource, counters=Counters(9, 6, 0, 3, 0))
     await write(
         server.store(),
-        writes([], [ResourceWrite(AULA, 0, resource_)], {(AULA, "units"): Pool(9, 6, 0, 9)}),
+        writes([], [ResourceWrite(AULA, None, resource_)], {(AULA, "units"): Pool(9, 6, 0, 9)}),
         writes(holds=[(AULA, hold("h1", expires_in=9000))]),
         sales([(AULA, order("o1", due_in=-1)), (AULA, order("o2", due_in=6000)), (AULA, ended("o3"))]),
     )

@@ -12,8 +12,9 @@ import pytest
 
 from schema.faults import is_culprit
 from schema.rows import Holding, HoldingEnd, HoldingUpdate, Pool, ResourceKey
-from schema.store import RacedError, Store, Writes
-from tests.contract.stores import AULA, BAR, CLUB, NOW, write, write_of, writes
+from schema.store import Store
+from schema.writing import RacedError, Writes
+from tests.contract.stores import AULA, BAR, CLUB, NOW, hold, seen, write, write_of, writes
 
 BEGUN = Holding("h1", "A1", "ann", NOW)
 
@@ -33,11 +34,31 @@ async def test_pools_are_read_as_they_are_needed(store: Store) -> None:
     """All of a resource, or those of these names, or none; by name also later in the transaction."""
     pools = {(key, name): Pool(5, 0, 0, 5) for key in (AULA, BAR, CLUB) for name in ("A1", "A2", "A3")}
     await write(store, writes(resources=[write_of(key) for key in (AULA, BAR, CLUB)], pools=pools))
+    found = await seen(store, AULA, BAR, CLUB, pools={AULA: None, BAR: ["A2", "A9"], CLUB: []})
+    assert sorted((key.resource_id, name) for key, name, _ in found.pools) == [
+        ("aula", "A1"),
+        ("aula", "A2"),
+        ("aula", "A3"),
+        ("bar", "A2"),
+    ]
     async with store.transaction() as transaction:
-        found, _ = await transaction.pools({AULA: None, BAR: ["A2", "A9"], CLUB: []}, NOW)
-        assert {key: set(names) for key, names in found.items()} == {AULA: {"A1", "A2", "A3"}, BAR: {"A2"}}
         later = await transaction.pools_of([(CLUB, "A3"), (BAR, "A9"), (BAR, "A1")])
-        assert later == {CLUB: {"A3": Pool(5, 0, 0, 5)}, BAR: {"A1": Pool(5, 0, 0, 5)}}
+    assert sorted(later, key=str) == [(BAR, "A1", Pool(5, 0, 0, 5)), (CLUB, "A3", Pool(5, 0, 0, 5))]
+
+
+async def test_pools_that_holds_claim_are_read_with_them(store: Store) -> None:
+    """Of holds that are over and that are named, on the resources of which that is wanted, and no others.
+
+    Seen to fail with the pools of all holds of the batch.
+    """
+    pools = {(key, name): Pool(5, 0, 0, 5) for key in (AULA, BAR) for name in ("A1", "A2", "A3")}
+    over = msgspec.structs.replace(hold("over", expires_in=-9), units={"A1": 1})
+    named = msgspec.structs.replace(hold("named"), units={"A2": 1, "A9": 1})
+    holds = [(AULA, over), (AULA, named), (AULA, msgspec.structs.replace(hold("other"), units={"A3": 1}))]
+    holds += [(BAR, msgspec.structs.replace(over, hold_id="bar"))]
+    await write(store, writes(resources=[write_of(AULA), write_of(BAR)], pools=pools, holds=holds))
+    found = await seen(store, AULA, BAR, claimed_of={AULA}, hold_ids=["named"], due_max=9)
+    assert {(key, name) for key, name, _ in found.pools} == {(AULA, "A1"), (AULA, "A2")}
 
 
 async def test_a_seat_has_one_open_holding(store: Store) -> None:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from types import FrameType
 from typing import cast
@@ -125,9 +125,11 @@ async def counting_applier(postgres_url: str) -> AsyncIterator[tuple[Applier, li
     connection.add_query_logger(lambda logged: statements.append(logged.query))
 
     @asynccontextmanager
-    async def transaction() -> AsyncIterator[Transaction]:
-        async with connection.transaction():
-            yield Transaction(cast("Connection", connection))
+    async def transaction(*, is_locking: bool = True) -> AsyncIterator[Transaction]:
+        async with AsyncExitStack() as stack:
+            if is_locking:
+                await stack.enter_async_context(connection.transaction())
+            yield Transaction(cast("Connection", connection), is_locking=is_locking)
 
     try:
         yield (

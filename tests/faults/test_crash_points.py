@@ -35,7 +35,7 @@ async def test_e30_e65_killed_in_the_transaction(site: Installation) -> None:
     """A transaction that was not committed leaves nothing behind.
 
     Seen to fail (requests without their holds) on storing the requests in a transaction of their own before the rest, in
-    `Applier._in_transaction`.
+    `Applier._attempt`.
     """
     await audit_killed_at(site, CrashPoint.IN_TRANSACTION)
 

@@ -12,7 +12,8 @@ import schema
 from schema.connections import Timeouts, lazy_pool
 from schema.open_payments import Need, OpenPayments, open_payments
 from schema.rows import Payment, ResourceKey
-from schema.store import Store, Writes
+from schema.store import Store
+from schema.writing import Writes
 from tests.contract.stores import NOW, order, payment, payment_event, sales
 from topics.orders import OrderStatus, PaymentStatus
 

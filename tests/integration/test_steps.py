@@ -1,8 +1,8 @@
 """However much is over when a command arrives, it is decided as if all of that had ended, and no transaction is long."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -15,13 +15,12 @@ from tests.unit.builders import arrived
 from topics.commands import Command, Confirm, DefineResource, Expire, Hold, PlaceOrder
 from topics.events import HoldChanged, Stored, decode_data
 from topics.identifiers import hold_id_of
-from workers.applying import Applied, Applier
+from workers.applying import Applied, Applier, OpenTransaction
 from workers.core.batch import Arrived, Outcome
 from workers.crash_points import CrashPoint, Hooks, Reached
 
 AT_ONCE = 100  # the least that a transaction expires
 MANY = 2 * AT_ONCE + 50
-Open = Callable[[], AbstractAsyncContextManager[Transaction]]
 
 
 def arrival_of(command: Command, claim: str, *, kind: str = "slot", offset: int = 0) -> Arrived:
@@ -37,7 +36,7 @@ class Site:
         self.store = store
 
     def applier(
-        self, reached: Reached | None = None, *, at_once: int = AT_ONCE, transaction: Open | None = None
+        self, reached: Reached | None = None, *, at_once: int = AT_ONCE, transaction: OpenTransaction | None = None
     ) -> Applier:
         """Return a worker's applier, as after a start."""
         return Applier(
@@ -204,13 +203,13 @@ async def test_r4_no_step_is_taken_for_what_is_decided(site: Site, postgres_url:
     opened = 0
 
     @asynccontextmanager
-    async def overtaken() -> AsyncIterator[Transaction]:
+    async def overtaken(*, is_locking: bool = True) -> AsyncIterator[Transaction]:
         nonlocal opened
         opened += 1
         if opened == 2:
             first.extend((await site.applier(at_once=2 * MANY).apply([everything])).outcomes)
             await make_over(postgres_url)
-        async with site.store.transaction() as transaction:
+        async with site.store.transaction(is_locking=is_locking) as transaction:
             yield transaction
 
     zombie = await site.applier(transaction=overtaken).apply([everything])

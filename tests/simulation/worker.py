@@ -10,12 +10,12 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
-from typing import Any
 
 from aiokafka.errors import CommitFailedError, KafkaError
 
 from schema.rows import ResourceKey
-from schema.store import RacedError, Transaction
+from schema.store import Transaction
+from schema.writing import RacedError
 from tests.simulation.caching import TombstonesOfWorker
 from tests.simulation.site import PARKING, PARTITIONS, SESSION_SECONDS, WORKER, Site
 from tests.simulation.world import Process
@@ -25,7 +25,7 @@ from tests.twins.memory_store import MemoryPool, store_on
 from topics.partitions import partition_of
 from topics.producer import Acknowledgement, Record, SendAll
 from topics.redis_patience import Rest
-from workers.applying import Applier
+from workers.applying import Applier, OpenTransaction
 from workers.crash_points import CrashPoint
 from workers.emitting import Emitter
 from workers.invalidation import Invalidator
@@ -260,11 +260,11 @@ class Worker:
         return f"{self.name}-{self._expires}"
 
 
-def _counting_races(transaction: Callable[[], Any], raced: Callable[[], None]) -> Callable[[], Any]:
+def _counting_races(transaction: OpenTransaction, raced: Callable[[], None]) -> OpenTransaction:
     @asynccontextmanager
-    async def counted() -> AsyncIterator[Transaction]:
+    async def counted(*, is_locking: bool = True) -> AsyncIterator[Transaction]:
         try:
-            async with transaction() as one:
+            async with transaction(is_locking=is_locking) as one:
                 yield one
         except RacedError:
             raced()

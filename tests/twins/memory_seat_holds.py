@@ -15,16 +15,18 @@ _NEWS = ("ended_at", "reason", "returned_at")
 _REASONS = {None, "confirmed", "cancelled", "changed", "expired"}
 
 
-def write_seat_holds(tables: Tables, changes: Tables, values: Sequence[Any]) -> None:
-    """Insert holdings; a seat that has an open one gets no second."""
+def write_seat_holds(tables: Tables, changes: Tables, values: Sequence[Any]) -> list[Row]:
+    """Insert holdings and return them; a seat that has an open one gets no second."""
     now = tables.seat_holds | changes.seat_holds
     open_seats = {_seat(row) for row in now.values() if row["ended_at"] is None}
-    for seat_hold_id, row in enumerate(rows_of(_COLUMNS, values), start=len(now)):
+    inserted = list(rows_of(_COLUMNS, values))
+    for seat_hold_id, row in enumerate(inserted, start=len(now)):
         if row["ended_at"] is None and _seat(row) in open_seats:
             raise asyncpg.UniqueViolationError('duplicate key value violates unique constraint "seat_holds_open"')
         if row["ended_at"] is None:
             open_seats.add(_seat(row))
         _put(changes, seat_hold_id, row)
+    return inserted
 
 
 def end_seat_holds(tables: Tables, changes: Tables, values: Sequence[Any]) -> list[Row]:

@@ -8,14 +8,17 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from itertools import count
 from typing import Any, cast
 
 import asyncpg
 
 from schema import queries
+from schema.one_statement import Part
 from schema.store import Store
 from tests.twins import memory_orders as orders_
 from tests.twins import memory_seat_holds as seat_holds_
+from tests.twins import memory_snapshot as snapshot_
 from tests.twins import memory_tables as tables_
 from tests.twins.joined import parts_of
 from tests.twins.line import DirectLine, Line, Unplugged
@@ -23,12 +26,8 @@ from tests.twins.memory_tables import Read, Row, Tables
 from tests.twins.row_locks import Locks, Patience
 
 _READS: dict[str, Read] = {
-    queries.READ_CLOCK_AND_DECIDED: tables_.clock_and_decided,
-    queries.READ_POOLS: tables_.read_pools,
+    queries.READ_BATCH: snapshot_.read_batch,
     queries.READ_POOLS_OF: tables_.read_pools_of,
-    queries.READ_HOLDS: tables_.read_holds,
-    queries.READ_REFUSED_HOLDS: tables_.read_refused,
-    queries.COUNT_LIVE_HOLDS_OF_BUYERS: tables_.count_live_holds,
     queries.FIND_DUE_RESOURCES: tables_.due_resources,
     queries.READ_RESOURCES: tables_.read_resources,
     queries.READ_RESOURCE_IDS: tables_.read_resource_ids,
@@ -40,8 +39,17 @@ _WRITES = {
     queries.WRITE_POOLS: tables_.write_pools,
     queries.WRITE_HOLDS: tables_.write_holds,
     queries.WRITE_ORDERS: orders_.write_orders,
-    queries.WRITE_SEAT_HOLDS: seat_holds_.write_seat_holds,
 }
+_AUDITS = {
+    queries.WRITE_SEAT_HOLDS: seat_holds_.write_seat_holds,
+    queries.END_SEAT_HOLDS: seat_holds_.end_seat_holds,
+}
+
+
+class _FewerRowsError(asyncpg.PostgresError):
+    """What `require_rows` raises (schema/migrations/0010)."""
+
+    sqlstate = "RC001"
 
 
 class MemoryPostgres:
@@ -54,6 +62,11 @@ class MemoryPostgres:
         self.tables = Tables()
         self.locks = Locks(self.patience)
         self.commits = 0
+        self._numbers = count(1)
+
+    def number(self) -> int:
+        """Return the number of a new transaction."""
+        return next(self._numbers)
 
 
 class _Session:
@@ -65,6 +78,7 @@ class _Session:
         self._idle: asyncio.TimerHandle | None = None
         self._longest: asyncio.TimerHandle | None = None
         self._is_aborted = False
+        self._number = server.number()
         self.is_closed = False
 
     async def begin(self) -> None:
@@ -84,6 +98,15 @@ class _Session:
         """Roll back and hang up: the client is gone, or took too long."""
         self.is_closed = True
         self._finish()
+
+    async def run_alone(self, query: str, values: Sequence[Any]) -> list[Row]:
+        """Run a statement that is a transaction by itself. It ends as it ends, whatever becomes of the client meanwhile."""
+        try:
+            rows = await self.run(query, values)
+            await self.end(commit=True)
+        finally:
+            self.close()
+        return rows
 
     def _finish(self) -> None:
         self._changes = Tables()
@@ -130,11 +153,11 @@ class _Session:
         if query in _WRITES:
             _WRITES[query](server.tables, self._changes, values)
             return []
-        if query == queries.END_SEAT_HOLDS:
-            return seat_holds_.end_seat_holds(server.tables, self._changes, values)
+        if query in _AUDITS:
+            return _AUDITS[query](server.tables, self._changes, values)
         parts = parts_of(query, values)
         if parts:
-            return [{part.name: len(await self._run(part.query, part.arguments)) for part in parts}]
+            return await self._run_parts(parts)
         waiting = {
             queries.LOCK_RESOURCES: self._lock_resources,
             queries.WRITE_REQUESTS: self._insert_requests,
@@ -145,6 +168,18 @@ class _Session:
         if query not in waiting:
             raise AssertionError(f"the twin does not know this statement: {query}")
         return await waiting[query](values)
+
+    async def _run_parts(self, parts: Sequence[Part]) -> list[Row]:
+        """Run them in their order; what one of them reads is as of the beginning."""
+        resources = dict(self._server.tables.resources)
+        for part in parts:
+            if part.query == queries.FIND_CREATED_RESOURCES:
+                rows = [resources[key] for key in zip(*part.arguments, strict=True) if key in resources]
+            else:
+                rows = await self._run(part.query, part.arguments)
+            if part.rows_wanted not in (None, len(rows)):
+                raise _FewerRowsError(f"{part.name}: {len(rows)} rows instead of {part.rows_wanted}")
+        return []
 
     async def _lock_resources(self, values: Sequence[Any]) -> list[Row]:
         """Lock what exists, in id order; the rows are read when they are ours."""
@@ -209,8 +244,8 @@ class _Session:
             key = row["kind"], row["resource_id"]
             await self._server.locks.take(self, ("resource", key))
             before = self._server.tables.resources.get(key)
-            if before is None or before["version"] == expected:
-                self._changes.resources[key] = row
+            if before is None or before["written_by"] == expected:
+                self._changes.resources[key] = row | {"written_by": self._number}
                 written.append({"resource_id": row["resource_id"]})
         return written
 
@@ -218,31 +253,46 @@ class _Session:
 class _Connection:
     """A session as its client sees it: what `schema.store` asks of asyncpg's connections."""
 
-    def __init__(self, session: _Session, line: Line) -> None:
-        self._session = session
+    def __init__(self, server: MemoryPostgres, line: Line, opened: set[_Session]) -> None:
+        self._server = server
         self._line = line
+        self._opened = opened
+        self._session: _Session | None = None
 
     async def fetch(self, query: str, *values: object) -> list[Row]:
-        return await self._line.ask(lambda: self._session.run(query, values))
-
-    async def execute(self, query: str, *values: object) -> None:
-        await self.fetch(query, *values)
+        """Run a statement, by itself where no transaction is open."""
+        run = _Session(self._server).run_alone if self._session is None else self._session.run
+        return await self._line.ask(lambda: run(query, values))
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
-        await self._line.ask(self._session.begin)
+        self._session = session = _Session(self._server)
+        self._opened.add(session)
         try:
-            yield
-        except Exception:
-            await self._roll_back()
+            await self._line.ask(session.begin)
+            try:
+                yield
+            except Exception:
+                await self._roll_back(session)
+                raise
+            await self._line.ask(lambda: session.end(commit=True))
+        except Unplugged:  # the server will notice: see `hang_up`
             raise
-        await self._line.ask(lambda: self._session.end(commit=True))
+        except BaseException:
+            self._drop(session)
+            raise
+        self._drop(session)
 
-    async def _roll_back(self) -> None:
+    def _drop(self, session: _Session) -> None:
+        session.close()
+        self._opened.discard(session)
+        self._session = None
+
+    async def _roll_back(self, session: _Session) -> None:
         try:
-            await self._line.ask(lambda: self._session.end(commit=False))
+            await self._line.ask(lambda: session.end(commit=False))
         except (asyncpg.PostgresError, OSError):
-            self._session.close()
+            session.close()
 
 
 class MemoryPool:
@@ -256,33 +306,12 @@ class MemoryPool:
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[_Connection]:
-        """Open a session for the block."""
-        session = _Session(self._server)
-        self._open.add(session)
-        try:
-            yield _Connection(session, self._line)
-        except Unplugged:  # the server will notice: see `hang_up`
-            raise
-        except BaseException:
-            self._drop(session)
-            raise
-        self._drop(session)
-
-    def _drop(self, session: _Session) -> None:
-        session.close()
-        self._open.discard(session)
+        """Give a connection for the block."""
+        yield _Connection(self._server, self._line, self._open)
 
     async def fetch(self, query: str, *values: object) -> list[Row]:
         """Run one statement by itself."""
-        session = _Session(self._server)
-
-        async def run() -> list[Row]:
-            try:
-                return await session.run(query, values)
-            finally:
-                session.close()
-
-        return await self._line.ask(run)
+        return await _Connection(self._server, self._line, self._open).fetch(query, *values)
 
     def hang_up(self) -> None:
         """Close every session: the client died, and the server has noticed."""

@@ -14,7 +14,7 @@ import asyncpg
 
 Row = dict[str, Any]
 Key = tuple[str, str]
-_HOLD_COLUMNS = tuple(
+HOLD_COLUMNS = tuple(
     "hold_id kind resource_id account token_hash buyer client_reference status quantity units granted_at "  # noqa: SIM905
     "expires_at expires_latest_at ended_at unit_price currency order_id".split()
 )
@@ -23,11 +23,10 @@ _REQUEST_COLUMNS = tuple(
     "request_id kind resource_id source claim_id owns_claim fingerprint command reason events "  # noqa: SIM905
     "arrived_at decided_at topic_partition record_offset step_of".split()
 )
-_RESOURCE_COLUMNS = tuple(
+RESOURCE_COLUMNS = tuple(
     "kind resource_id version settings capacity held taken remaining oversubscribed_by last_arrived_at".split()  # noqa: SIM905
 )
-_POOL_COLUMNS = ("kind", "resource_id", "pool", "capacity", "held", "taken", "ceiling")
-_NO_POOL: Row = dict.fromkeys(_POOL_COLUMNS[2:])
+POOL_COLUMNS = ("kind", "resource_id", "pool", "capacity", "held", "taken", "ceiling")
 _MILLISECOND = timedelta(milliseconds=1)
 _STATUSES = {"held", "confirmed", "cancelled", "expired", "used"}
 
@@ -68,9 +67,9 @@ def requests_of(values: Sequence[Any]) -> list[Row]:
     return sorted(rows, key=lambda row: (row["source"], row["claim_id"], row["request_id"]))
 
 
-def resources_of(values: Sequence[Any]) -> list[tuple[Row, int]]:
-    """Return resources with the versions that are expected of them, in the order in which they are written."""
-    rows = list(zip(rows_of(_RESOURCE_COLUMNS, values[:-1]), values[-1], strict=True))
+def resources_of(values: Sequence[Any]) -> list[tuple[Row, int | None]]:
+    """Return resources with the transactions that are to have written them, in the order of their writing."""
+    rows = list(zip(rows_of(RESOURCE_COLUMNS, values[:-1]), values[-1], strict=True))
     for row, _ in rows:
         require(row["version"] > 0, "resources_version_check")
     return sorted(rows, key=lambda pair: (pair[0]["kind"], pair[0]["resource_id"]))
@@ -79,7 +78,7 @@ def resources_of(values: Sequence[Any]) -> list[tuple[Row, int]]:
 def write_pools(tables: Tables, changes: Tables, values: Sequence[Any]) -> None:
     """Create or update pools."""
     del tables
-    for row in rows_of(_POOL_COLUMNS, values):
+    for row in rows_of(POOL_COLUMNS, values):
         for name in ("capacity", "held", "taken"):
             require(row[name] >= 0, f"pools_{name}_check")
         require(row["held"] + row["taken"] <= row["ceiling"], "pools_never_oversold")
@@ -88,7 +87,7 @@ def write_pools(tables: Tables, changes: Tables, values: Sequence[Any]) -> None:
 
 def write_holds(tables: Tables, changes: Tables, values: Sequence[Any]) -> None:
     """Create holds, or update what may change of one."""
-    for given in rows_of(_HOLD_COLUMNS, values):
+    for given in rows_of(HOLD_COLUMNS, values):
         before = tables.holds.get(given["hold_id"])
         row = given if before is None else before | {name: given[name] for name in _HOLD_UPDATES}
         require(row["status"] in _STATUSES, "holds_status_check")
@@ -103,44 +102,18 @@ def require(holds: bool, constraint: str) -> None:
         raise asyncpg.CheckViolationError(f'new row violates check constraint "{constraint}"')
 
 
-def clock_and_decided(tables: Tables, now: datetime, values: Sequence[Any]) -> list[Row]:
-    """Answer READ_CLOCK_AND_DECIDED."""
-    request_ids, sources, claim_ids = values
-    found = {one for one in request_ids if one in tables.requests}
-    found |= {tables.owners[claim] for claim in zip(sources, claim_ids, strict=True) if claim in tables.owners}
-    found |= {one for one, row in tables.requests.items() if row["step_of"] in request_ids}
-    nothing: Row = dict.fromkeys(("request_id", "source", "claim_id", "owns_claim", "events", "step_of"))
-    rows = [tables.requests[request_id] for request_id in sorted(found)] or [nothing]
-    rows.sort(key=lambda row: (row["step_of"] is None, row["step_of"], row["claim_id"]))
-    return [{"now": now, **{name: row[name] for name in nothing}} for row in rows]
-
-
-def read_pools(tables: Tables, _now: datetime, values: Sequence[Any]) -> list[Row]:
-    """Answer READ_POOLS: all pools of a resource or those that are named, and whether sales of it are over.
-
-    A resource has a row at least, without a pool.
-    """
-    kinds, resource_ids, need_all, until, *named = values
-    due = {key for key, due_at in _due_sales(tables) if due_at <= until}
-    found: list[Row] = []
-    for kind, resource_id, needs_all in zip(kinds, resource_ids, need_all, strict=True):
-        bare = {"kind": kind, "resource_id": resource_id, **_NO_POOL}
-        rows = [tables.pools[key] for key in _pools(tables, [[kind], [resource_id]])] if needs_all else []
-        found += [row | {"has_due_orders": (kind, resource_id) in due} for row in rows or [bare]]
-    return found + [row | {"has_due_orders": False} for row in read_pools_of(tables, _now, named)]
-
-
 def read_pools_of(tables: Tables, _now: datetime, values: Sequence[Any]) -> list[Row]:
     """Answer READ_POOLS_OF."""
     return [tables.pools[key] for key in zip(*values, strict=True) if key in tables.pools]
 
 
-def _pools(tables: Tables, columns: Sequence[Any]) -> list[tuple[str, str, str]]:
+def pools_in(tables: Tables, columns: Sequence[Any]) -> list[tuple[str, str, str]]:
+    """Return the keys of all pools of these resources."""
     keys = set(zip(*columns, strict=True))
     return [key for key in tables.pools if key[:2] in keys]
 
 
-def _due_sales(tables: Tables) -> Iterator[tuple[Key, datetime]]:
+def due_sales(tables: Tables) -> Iterator[tuple[Key, datetime]]:
     """Yield the resource and the end of all that is pending or parked."""
     for row in tables.orders.values():
         if row["status"] == "pending_payment":
@@ -150,42 +123,11 @@ def _due_sales(tables: Tables) -> Iterator[tuple[Key, datetime]]:
             yield (row["kind"], row["resource_id"]), row["parked_until"]
 
 
-def read_holds(tables: Tables, _now: datetime, values: Sequence[Any]) -> list[Row]:
-    """Answer READ_HOLDS: what is due, the oldest first and so many of each resource, and what is named."""
-    kinds, resource_ids, until, hold_ids, due_max = values
-    found: dict[str, Row] = {}
-    for key in zip(kinds, resource_ids, strict=True):
-        holds = [row for row in tables.holds.values() if (row["kind"], row["resource_id"]) == key]
-        due = [row for row in holds if row["status"] == "held" and row["expires_at"] <= until]
-        oldest = sorted(due, key=lambda row: row["expires_at"])[:due_max]
-        found |= {row["hold_id"]: row for row in oldest}
-        found |= {row["hold_id"]: row for row in holds if row["hold_id"] in hold_ids}
-    return list(found.values())
-
-
-def read_refused(tables: Tables, _now: datetime, values: Sequence[Any]) -> list[Row]:
-    """Answer READ_REFUSED_HOLDS."""
-    rows = [tables.requests[one] for one in values[0] if one in tables.requests]
-    return [row for row in rows if row["command"] == "Hold" and row["reason"] is not None]
-
-
-def count_live_holds(tables: Tables, _now: datetime, values: Sequence[Any]) -> list[Row]:
-    """Answer COUNT_LIVE_HOLDS_OF_BUYERS; who has none is not counted."""
-    counted = []
-    for kind, resource_id, buyer in zip(*values, strict=True):
-        asked = {"kind": kind, "resource_id": resource_id, "buyer": buyer}
-        live = asked | {"status": "held"}
-        holds = sum(all(row[name] == it for name, it in live.items()) for row in tables.holds.values())
-        if holds:
-            counted.append(asked | {"holds": holds})
-    return counted
-
-
 def due_resources(tables: Tables, now: datetime, values: Sequence[Any]) -> list[Row]:
     """Answer FIND_DUE_RESOURCES: a page of them, by what is over of each first."""
     after, rows_max = values
     held = (row for row in tables.holds.values() if row["status"] == "held")
-    ends = chain((((row["kind"], row["resource_id"]), row["expires_at"]) for row in held), _due_sales(tables))
+    ends = chain((((row["kind"], row["resource_id"]), row["expires_at"]) for row in held), due_sales(tables))
     due = sorted((ends_at, key) for key, ends_at in ends if after < ends_at <= now)
     page = [each for each in due if each[0] <= due[rows_max - 1][0]] if len(due) > rows_max else due
     ordered = dict.fromkeys(key for _, key in page)
@@ -203,7 +145,7 @@ def read_resources(tables: Tables, now: datetime, values: Sequence[Any]) -> list
             continue
         live = list(_live(tables, (kind, resource_id)))
         to_come = [ends_at - now for ends_at, _ in live if ends_at > now]
-        pools = [tables.pools[key] for key in _pools(tables, [[kind], [resource_id]])]
+        pools = [tables.pools[key] for key in pools_in(tables, [[kind], [resource_id]])]
         due = {pool["pool"]: sum(_units_over(live, now, pool["pool"])) for pool in pools}
         free = [pool["capacity"] - pool["held"] - pool["taken"] + due[pool["pool"]] for pool in pools]
         row = {name: resource[name] for name in ("resource_id", "version", "settings", "capacity", "taken")}

@@ -171,8 +171,8 @@ class Ledger:
         for request in decision.requests:
             assert request.request_id not in self.requests, "a request is stored once"
             self.requests[request.request_id] = request
-        for key, (expected, resource) in decision.resources.items():
-            assert expected == (self.resources[key].version if key in self.resources else 0), "decided on what stood"
+        for key, (before, resource) in decision.resources.items():
+            assert before == self.resources.get(key), "decided on what stood"
             self.resources[key] = resource
         self.pools.update(decision.pools)
         self.holds.update({hold.hold_id: (key, hold) for key, hold in decision.holds})

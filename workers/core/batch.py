@@ -97,11 +97,14 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class BatchDecision(msgspec.Struct, frozen=True):
-    """All that a batch changes. `versions` are those of every touched resource that exists, for the cache."""
+    """All that a batch changes: of a resource what it was before (None: there was none) and what it is now.
+
+    `versions` are those of every touched resource that exists, for the cache.
+    """
 
     outcomes: tuple[Outcome, ...]
     requests: tuple[Request, ...]
-    resources: Mapping[ResourceKey, tuple[int, Resource]]
+    resources: Mapping[ResourceKey, tuple[Resource | None, Resource]]
     pools: Mapping[tuple[ResourceKey, str], Pool]
     holds: tuple[tuple[ResourceKey, Hold], ...]
     orders: tuple[tuple[ResourceKey, Order], ...]
@@ -122,7 +125,7 @@ class _Batch:
         self.owners = dict(known.owners)
         self.order_of_payment = dict(known.order_of_payment)
         self.said = dict(known.said)
-        self.expected = {key: state.resource.version if state.resource else 0 for key, state in states.items()}
+        self.before = {key: state.resource for key, state in states.items()}
         self.requests: list[Request] = []
         self.changed: set[ResourceKey] = set()
         self.pools: dict[tuple[ResourceKey, str], Pool] = {}
@@ -196,7 +199,7 @@ class _Batch:
     def result(self, outcomes: list[Outcome]) -> BatchDecision:
         """Return what was collected."""
         resources = {
-            key: (self.expected[key], resource)
+            key: (self.before[key], resource)
             for key in self.changed
             if (resource := self.states[key].resource) is not None
         }

@@ -1,0 +1,138 @@
+"""Writing without a lock what was read without one, on Postgres and on its twin: who was overtaken changes nothing."""
+
+import asyncio
+from dataclasses import replace
+
+import asyncpg
+import pytest
+
+from schema.rows import Pool
+from schema.store import LockNeededError, Store
+from schema.writing import RacedError, ResourceWrite, Writes
+from tests.contract.stores import (
+    AULA,
+    BAR,
+    NOW,
+    Server,
+    assert_empty,
+    hold,
+    request,
+    resource,
+    resources_in,
+    seen,
+    stored,
+    waits,
+    write,
+    write_of,
+    writes,
+)
+
+
+async def write_alone(store: Store, one: Writes) -> None:
+    """Write without a lock."""
+    async with store.transaction(is_locking=False) as transaction:
+        await transaction.write(one)
+
+
+def batch() -> Writes:
+    """Return what a batch may write of a new resource: its version, a request, a pool and a hold."""
+    return writes([request("r1")], [write_of(AULA)], {(AULA, "units"): Pool(5, 2, 0, 5)}, [(AULA, hold("h1"))])
+
+
+async def test_what_is_written_without_a_lock_is_there(store: Store) -> None:
+    """At once, and for all."""
+    await write_alone(store, batch())
+    found = await seen(store, AULA, pools={AULA: None}, hold_ids=["h1"])
+    assert resources_in(found) == {AULA: resource()}
+    assert found.pools == [(AULA, "units", Pool(5, 2, 0, 5))]
+    assert found.named_holds == [(AULA, hold("h1"))]
+
+
+@pytest.mark.parametrize("existed", [False, True])
+async def test_a_batch_that_was_overtaken_leaves_nothing(store: Store, *, existed: bool) -> None:
+    """Of none of its resources. Seen to fail with a statement that counts its rows and raises nothing."""
+    await write(store, writes(resources=[write_of(BAR)]))
+    before = await stored(store, BAR) if existed else None
+    if existed:
+        await write(store, writes(resources=[write_of(BAR, before)]))
+    both = batch()
+    with pytest.raises(RacedError):
+        await write_alone(store, replace(both, resources=[*both.resources, write_of(BAR, before)]))
+    await assert_empty(store)
+    assert (await stored(store, BAR)).version == 1 + existed
+
+
+async def test_a_claim_that_was_decided_meanwhile_leaves_nothing(store: Store) -> None:
+    """Also where its resource stayed as it was."""
+    await write(store, writes([request("r0", "k")], [write_of(BAR)]))
+    with pytest.raises(RacedError):
+        await write_alone(store, replace(batch(), requests=[request("r1", "k")]))
+    await assert_empty(store)
+
+
+async def test_a_refusal_moves_on_what_others_decided_on(store: Store) -> None:
+    """It leaves the version, and may leave the last arrival: who read before it is raced, and time never runs back.
+
+    Seen to fail with the version alone, and found by the simulation with version and last arrival: decisions that were not
+    in the order of their times.
+    """
+    await write(store, writes(resources=[write_of(AULA)]))
+    before = await stored(store, AULA)
+    await write_alone(store, writes([request("r1")], [ResourceWrite(AULA, before, before)]))
+    with pytest.raises(RacedError):
+        await write_alone(store, writes([request("r2")], [write_of(AULA, before)]))
+    assert resources_in(await seen(store, AULA)) == {AULA: resource()}
+
+
+async def test_a_resource_that_came_into_being_is_raced(store: Store) -> None:
+    """Its absence was decided on, and nothing of it is written. Seen to fail without looking again."""
+    absent = replace(writes([request("r1", reason="not_found")]), missing=[AULA])
+    await write_alone(store, absent)
+    await write(store, writes(resources=[write_of(AULA)]))
+    with pytest.raises(RacedError):
+        await write_alone(store, replace(absent, requests=[request("r2", reason="not_found")]))
+    claims = (await seen(store, refused=["r1", "r2"])).refused
+    assert [one.request_id for one in claims] == ["r1"]
+
+
+async def test_of_two_who_write_at_once_one_is_raced(server: Server) -> None:
+    """Whoever he is."""
+    await write(server.store(), writes(resources=[write_of(AULA)]))
+    before = await stored(server.store(), AULA)
+    both = [writes([request(name)], [write_of(AULA, before)]) for name in ("r1", "r2")]
+    ends = await asyncio.gather(*(write_alone(server.store(), one) for one in both), return_exceptions=True)
+    assert [type(end) for end in ends if end is not None] == [RacedError]
+    assert resources_in(await seen(server.store(), AULA)) == {AULA: resource(2)}
+
+
+async def test_who_has_the_lock_is_waited_for_and_was_faster(server: Server) -> None:
+    """So a batch under locks gets on, whatever others try meanwhile."""
+    await write(server.store(), writes(resources=[write_of(AULA)]))
+    before = await stored(server.store(), AULA)
+    async with server.store().transaction() as transaction:
+        await transaction.lock([AULA])
+        second = asyncio.create_task(write_alone(server.store(), writes([request("r2")], [write_of(AULA, before)])))
+        assert await waits(second)
+        await transaction.write(writes([request("r1")], [write_of(AULA, before)]))
+    with pytest.raises(RacedError):
+        await second
+    assert resources_in(await seen(server.store(), AULA)) == {AULA: resource(2)}
+
+
+async def test_a_fault_without_a_lock_leaves_nothing(store: Store) -> None:
+    """A batch that Postgres refuses is as if it had not been."""
+    with pytest.raises(asyncpg.CheckViolationError):
+        await write_alone(store, replace(batch(), pools={(AULA, "units"): Pool(5, 4, 2, 5)}))
+    await assert_empty(store)
+
+
+async def test_what_needs_more_than_one_statement_needs_locks(store: Store) -> None:
+    """Each of these reads what must not have changed since the first."""
+    async with store.transaction(is_locking=False) as transaction:
+        for reading in (
+            transaction.pools_of([(AULA, "units")]),
+            transaction.orders([AULA], NOW, [], 9),
+            transaction.known_payments([]),
+        ):
+            with pytest.raises(LockNeededError):
+                await reading
