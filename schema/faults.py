@@ -14,7 +14,8 @@ def is_transient(fault: BaseException) -> bool:
         return state.startswith(_TRANSIENT_CLASSES) or state in _TRANSIENT_STATES
     if isinstance(fault, asyncpg.DataError):
         return False
-    return isinstance(fault, (asyncpg.InterfaceError, OSError, TimeoutError))
+    # asyncpg's own error (its issues 784 and 1069): the server has ended a session that is being used at this moment.
+    return isinstance(fault, (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError))
 
 
 def is_culprit(fault: BaseException) -> bool:

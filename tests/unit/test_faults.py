@@ -61,6 +61,7 @@ OTHER_FAULTS: list[tuple[BaseException, Meaning]] = [
     (OSError("name not known"), Meaning.TRANSIENT),
     (TimeoutError(), Meaning.TRANSIENT),
     (asyncpg.InterfaceError("connection is closed"), Meaning.TRANSIENT),
+    (asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is in progress"), Meaning.TRANSIENT),
     (asyncpg.ConnectionDoesNotExistError(), Meaning.TRANSIENT),
     (asyncpg.DataError("invalid input for query argument $1"), Meaning.CULPRIT),
     (asyncpg.CheckViolationError(), Meaning.CULPRIT),
