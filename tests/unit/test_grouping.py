@@ -149,23 +149,23 @@ async def test_a_fault_is_told_to_all_whom_it_concerns_and_to_nobody_else() -> N
 
 
 async def test_what_is_undecided_holds_others_back_until_it_is_told() -> None:
-    """Three are undecided and two come: they go when an event tells of the three, not before. Fails without the pace.
+    """Five are undecided and two come: they go when an event tells of the five, not before. Fails without the pace.
 
     Nothing but the event can let them go within the moment that they may be held back, as the clock does not move.
     """
     log, place = Log(), ("slots.commands", 3)
     grouping = Grouping(log.send_all, GATEWAY, clock_seconds=lambda: 0.0)
-    sending = [asyncio.create_task(grouping.send(event(number), 30)) for number in range(3)]
+    sending = [asyncio.create_task(grouping.send(event(number), 30)) for number in range(5)]
     _, acknowledged = await log.take()
     acknowledged.set_result(Acknowledgement(3, 7, 1))
     await asyncio.gather(*sending)
-    sending = [asyncio.create_task(grouping.send(event(number), 30)) for number in (3, 4)]
+    sending = [asyncio.create_task(grouping.send(event(number), 30)) for number in (5, 6)]
     for _ in range(10):
         await asyncio.sleep(0)
     assert log.records.empty()
     grouping.note_decided(place, 7)
     record, acknowledged = await log.take()
-    assert ids_of(record) == ["key-3", "key-4"]
+    assert ids_of(record) == ["key-5", "key-6"]
     acknowledged.set_result(Acknowledgement(3, 8, 2))
     await asyncio.gather(*sending)
 
@@ -174,12 +174,12 @@ async def test_an_event_that_is_faster_than_the_acknowledgement_holds_nobody_bac
     """Fails if a record is taken for undecided that was told of before the log acknowledged it."""
     log = Log()
     grouping = Grouping(log.send_all, GATEWAY, clock_seconds=lambda: 0.0)
-    sending = [asyncio.create_task(grouping.send(event(number), 30)) for number in range(3)]
+    sending = [asyncio.create_task(grouping.send(event(number), 30)) for number in range(5)]
     _, acknowledged = await log.take()
     grouping.note_decided(("slots.commands", 3), 7)
     acknowledged.set_result(Acknowledgement(3, 7, 1))
     await asyncio.gather(*sending)
-    later = asyncio.create_task(grouping.send(event(3), 30))
+    later = asyncio.create_task(grouping.send(event(5), 30))
     _, acknowledged = await log.take()
     acknowledged.set_result(Acknowledgement(3, 8, 2))
     await later
