@@ -6,6 +6,7 @@ once cost two readings at most. It must not know what is read.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from contextvars import Context
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -42,7 +43,7 @@ class Gathering(Generic[K, V]):
         for key in keys:
             future = self._asked.get(key)
             if future is None or future.done():
-                future = self._asked[key] = self._bounded()
+                future = self._asked[key] = self._bounded(key)
             futures[key] = future
         self._begin_soon()
         for future in futures.values():
@@ -50,13 +51,18 @@ class Gathering(Generic[K, V]):
                 await asyncio.shield(future)  # others wait for it too: our being cancelled is not its end
         return {key: future.result() for key, future in futures.items()}
 
-    def _bounded(self) -> asyncio.Future[V]:
+    def _bounded(self, key: K) -> asyncio.Future[V]:
         """Return a future that fails when it is late: one timer for all who wait for it, as each of theirs would cost more."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[V] = loop.create_future()
-        timer = loop.call_later(self._seconds, _be_late, future)
+        timer = loop.call_later(self._seconds, self._be_late, key, future)
         future.add_done_callback(lambda _: timer.cancel())
         return future
+
+    def _be_late(self, key: K, future: asyncio.Future[V]) -> None:
+        if self._asked.get(key) is future:
+            del self._asked[key]  # nobody waits for it any more
+        _fail(future, TimeoutError())
 
     async def close(self) -> None:
         """End what is being read; whoever still waits is cancelled."""
@@ -78,11 +84,13 @@ class Gathering(Generic[K, V]):
 
     def _begin(self) -> None:
         self._will_begin = False
-        self._began_at = asyncio.get_running_loop().time()
         waiting = [key for key in self._asked if key not in self._being_read]
         while waiting and len(self._readings) < self._readings_max:
             keys, waiting = waiting[: self._keys_max], waiting[self._keys_max :]
-            reading = asyncio.create_task(self._run({key: self._asked.pop(key) for key in keys}))
+            loop = asyncio.get_running_loop()
+            self._began_at = loop.time()
+            # In a context of its own: it reads for many, and log lines of it are not about one request.
+            reading = loop.create_task(self._run({key: self._asked.pop(key) for key in keys}), context=Context())
             self._being_read.update(keys)
             self._readings.add(reading)
             reading.add_done_callback(self._ended)
@@ -115,7 +123,3 @@ def _fail(future: asyncio.Future[V], fault: Exception) -> None:
     if not future.done():
         future.set_exception(fault)
         future.exception()  # seen: the askers may all have gone
-
-
-def _be_late(future: asyncio.Future[V]) -> None:
-    _fail(future, TimeoutError())

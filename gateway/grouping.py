@@ -6,11 +6,11 @@ One record of many commands costs each worker one event of Faust's instead of ma
 
 import asyncio
 import time
-from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
+from contextvars import Context
 from dataclasses import dataclass, field
 
-from gateway.pacing import FORGOTTEN_SECONDS, Pace
+from gateway.pacing import FORGOTTEN_SECONDS, Pace, Place, Undecided
 from topics.commands import BATCH_COMMANDS_MAX
 from topics.producer import Acknowledgement, Record, SendAll
 from topics.record import CommandEvent, batch_record, record_of
@@ -18,7 +18,6 @@ from topics.signatures import SigningKey
 
 GROUP_BYTES_MAX = 256 * 1024
 Key = tuple[str, bytes]
-Place = tuple[str, int]
 
 
 @dataclass(slots=True, eq=False)
@@ -68,8 +67,7 @@ class Grouping:
         self._send_all = send_all
         self._signing_key = signing_key
         self._lanes: dict[Key, _Lane] = {}
-        self._undecided: defaultdict[Place, deque[tuple[int, _Lane]]] = defaultdict(deque)
-        self._decided: dict[Place, int] = {}
+        self._undecided: Undecided[_Lane] = Undecided()
 
     async def send(self, event: CommandEvent, seconds: float) -> Acknowledgement:
         """Return when the log has the command, where its record lies; raises what sending raises, TimeoutError at last.
@@ -84,7 +82,8 @@ class Grouping:
         one = _Waiting(event, self._clock_seconds())
         lane.waiting.append(one)
         if lane.sending is None:
-            lane.sending = loop.create_task(self._send_lane(key, lane))
+            # In a context of its own: it sends for others, too, whose log lines are not about this request.
+            lane.sending = loop.create_task(self._send_lane(key, lane), context=Context())
         else:
             lane.wake()
         timer = loop.call_later(seconds, _give_up, one)
@@ -103,10 +102,7 @@ class Grouping:
 
     def note_decided(self, place: Place, offset: int) -> None:
         """Take in that the record at this offset, and so all before it on its partition, is decided."""
-        self._decided[place] = max(offset, self._decided.get(place, -1))
-        undecided = self._undecided[place]
-        while undecided and undecided[0][0] <= offset:
-            _, lane = undecided.popleft()
+        for lane in self._undecided.decide(place, offset):
             lane.pace.decide(offset)
             lane.wake()
 
@@ -122,13 +118,17 @@ class Grouping:
     async def _send_lane(self, key: Key, lane: _Lane) -> None:
         try:
             while await self._is_time(lane):
+                lane.waiting = [one for one in lane.waiting if not one.acknowledged.done()]
                 lane.sent = _group(lane.waiting)
+                if not lane.sent:
+                    continue
                 del lane.waiting[: len(lane.sent)]
                 acknowledgement = await self._send_group(lane.sent)
                 if acknowledgement is not None:
                     self._note_sent(lane, (key[0], acknowledgement.partition), acknowledgement.offset)
         finally:
             self._forget(key, lane)
+            lane.sent = []  # who still knows the lane need not keep its commands
 
     async def _is_time(self, lane: _Lane) -> bool:
         """Return when what waits is to go; False if nothing does, and nothing is undecided any more."""
@@ -143,9 +143,9 @@ class Grouping:
         return False
 
     def _note_sent(self, lane: _Lane, place: Place, offset: int) -> None:
-        if offset > self._decided.get(place, -1):  # events may be faster than acknowledgements
-            lane.pace.send(offset, len(lane.sent), self._clock_seconds())
-            self._undecided[place].append((offset, lane))
+        now = self._clock_seconds()
+        if self._undecided.send(place, offset, lane, now):
+            lane.pace.send(offset, len(lane.sent), now)
 
     def _forget(self, key: Key, lane: _Lane) -> None:
         if self._lanes.get(key) is lane:

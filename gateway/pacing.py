@@ -2,16 +2,22 @@
 
 Each record costs gateway, log, worker and Postgres some 10 ms of processor time together, however many commands it has. So
 what comes while others of its resource are undecided is held back until it is half as many as those, or they are decided,
-or a moment has passed. A lone client never waits, nor do the second and third; under load there are about three cohorts: one
-is decided, one is on its way there or back, one is answered and asks again. Two leave processors idle, more are small.
+or it fills a record, or a moment has passed. A lone client never waits, nor do the second and third; under load there are
+about three cohorts: one is decided, one is on its way there or back, one is answered and asks again. Two leave processors
+idle, more are small.
 """
 
-from collections import deque
-from typing import Final
+from collections import defaultdict, deque
+from typing import Final, Generic, TypeVar
+
+from topics.commands import BATCH_COMMANDS_MAX
 
 HELD_BACK_SECONDS: Final = 0.01
 FORGOTTEN_SECONDS: Final = 0.25
 _SHARE = 2
+
+Place = tuple[str, int]
+W = TypeVar("W")
 
 
 class Pace:
@@ -40,6 +46,37 @@ class Pace:
 
     def pause_seconds(self, waiting: int, since: float, now: float) -> float:
         """Return for how long so many commands, of which the first waits since then, are held back if nothing happens."""
-        if _SHARE * waiting >= self._commands or self.is_idle(now):
+        if waiting >= min(self._commands / _SHARE, BATCH_COMMANDS_MAX) or self.is_idle(now):
             return 0.0
         return max(0.0, since + HELD_BACK_SECONDS - now)
+
+
+class Undecided(Generic[W]):
+    """Whose records lie undecided on each partition; nothing is kept for longer than paces remember it."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._sent: defaultdict[Place, deque[tuple[int, W, float]]] = defaultdict(deque)
+        self._decided: dict[Place, int] = {}
+
+    def __len__(self) -> int:
+        """Return how many records are kept."""
+        return sum(map(len, self._sent.values()))
+
+    def send(self, place: Place, offset: int, whose: W, now: float) -> bool:
+        """Note that the log has a record; False if it is decided already: events may be faster than acknowledgements."""
+        if offset <= self._decided.get(place, -1):
+            return False
+        sent = self._sent[place]
+        while sent and now - sent[0][2] >= FORGOTTEN_SECONDS:
+            sent.popleft()
+        sent.append((offset, whose, now))
+        return True
+
+    def decide(self, place: Place, offset: int) -> list[W]:
+        """Take in that all up to this offset is decided, and return whose that is."""
+        self._decided[place] = max(offset, self._decided.get(place, -1))
+        sent, whose = self._sent[place], []
+        while sent and sent[0][0] <= offset:
+            whose.append(sent.popleft()[1])
+        return whose

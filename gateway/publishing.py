@@ -99,6 +99,13 @@ class Publisher:
         self._backlog.decide(place, offset)
         self._grouping.note_decided(place, offset)
 
+    def note_answered(self, place: Place, offset: int) -> None:
+        """Take in that who gave the command at this offset has his answer, if by an event that names another record.
+
+        A repeat's own record is never named. Who comes after it need not wait to hear of it, but it may be undecided.
+        """
+        self._grouping.note_decided(place, offset)
+
     def told(self, place: Place) -> int:
         """Return up to which offset events told that the records of a partition are decided."""
         return self._backlog.decided(place)

@@ -108,6 +108,8 @@ class Submitter:
         if answer is None:
             return self._accepted(asked, submission, submission.wait)
         self.outcome_seconds[(kind,)].observe(asyncio.get_running_loop().time() - began)
+        if answer.record != acknowledgement.record:
+            self.publisher.note_answered(place, acknowledgement.offset)
         rendered = self._answers.of_event(routed, answer.type, answer.data)
         if submission.style is not None and not rendered.is_refusal:
             rendered = replace(rendered, body=submission.style(rendered.body))
@@ -229,7 +231,7 @@ def answer_of(outcome: Outcome) -> Answer:
 
 def _is_replay(answer: Answer, acknowledgement: Acknowledgement) -> bool:
     """Tell whether the answer is that of an earlier record, decided before ours lay in the log."""
-    if answer.record == f"{acknowledgement.partition}/{acknowledgement.offset}":
+    if answer.record == acknowledgement.record:
         return False
     decided_at = _decided_at(answer)
     return decided_at <= _EPOCH + timedelta(milliseconds=acknowledgement.timestamp_ms)

@@ -42,6 +42,11 @@ class Acknowledgement:
     offset: int
     timestamp_ms: int
 
+    @property
+    def record(self) -> str:
+        """Name the record as events do: `{partition}/{offset}`."""
+        return f"{self.partition}/{self.offset}"
+
 
 @dataclass(frozen=True, slots=True)
 class _Sent:

@@ -54,7 +54,9 @@ def write_of(key: ResourceKey, before: Resource | None = None) -> ResourceWrite:
     return ResourceWrite(key, before, resource(1 if before is None else before.version + 1))
 
 
-def hold(name: str, *, expires_in: float = 60, status: HoldStatus = HoldStatus.HELD, buyer: str | None = None) -> Hold:
+def hold(
+    name: str, *, expires_in: float = 36_000, status: HoldStatus = HoldStatus.HELD, buyer: str | None = None
+) -> Hold:
     """Return a hold of two units."""
     expires_at = NOW + timedelta(seconds=expires_in)
     return Hold(name, "alice", None, buyer, None, status, 2, {"units": 2}, NOW, expires_at, expires_at)

@@ -188,6 +188,7 @@ async def test_e59_the_decision_never_reads_the_cache(own_redis: Installation) -
         assert (await free(client, slot))["remaining"] == 0
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize("command", ["hold", "define"])
 async def test_e58_a_crash_between_commit_and_invalidation_is_healed(site: Installation, command: str) -> None:
     """The command comes again and invalidates again, though it changes nothing any more; a new slot is listed too.

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
+import pytest
 import pytest_asyncio
 
 from firmhold.local.servers import Servers
@@ -171,6 +172,7 @@ async def test_lone_holds_while_redis_is_silent(office: BoxOffice, own_servers: 
     assert seconds < LONE_SECONDS
 
 
+@pytest.mark.chaos
 async def test_a_crash_between_commit_and_mirror_is_healed(office: BoxOffice, mirror: Mirrored) -> None:
     """The marker stands beside a missing key until the command comes again: that has no news, and shows the gap.
 

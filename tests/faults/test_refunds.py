@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from firmhold.audit.running import Scope
 from firmhold.audit.running import audit as firmhold_audit
 from tests.auditing import audit
@@ -18,6 +20,7 @@ from workers.crash_points import CrashPoint
 BATCHES_BEFORE = 4  # definition, hold, order, payment: each is answered before the next is sent
 
 
+@pytest.mark.chaos
 async def test_e40_killed_before_it_said_that_a_refund_is_required(
     servers: Urls, postgres_url: str, tmp_path: Path
 ) -> None:
@@ -47,6 +50,7 @@ async def test_e40_killed_before_it_said_that_a_refund_is_required(
         await audit(site, (), kind="product")
 
 
+@pytest.mark.chaos
 async def test_killed_before_it_put_a_refused_payment_aside(servers: Urls, postgres_url: str, tmp_path: Path) -> None:
     """The next worker puts it aside, and counts it; one that comes behind both still tells of it, and so does the audit.
 

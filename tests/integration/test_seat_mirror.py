@@ -195,6 +195,7 @@ async def test_what_is_no_value_of_ours_proves_nothing(office: BoxOffice, mirror
     assert await mirror.reader.held_until(screening, "A1") is not None
 
 
+@pytest.mark.chaos
 async def test_several_rebuild_at_once(office: BoxOffice, mirror: Mirrored) -> None:
     """Workers that look at the same time do not stand in each other's way; keys that are gone alone come back."""
     screenings = [await office.define(ROW) for _ in range(6)]

@@ -55,3 +55,18 @@ async def test_readings_begin_apart(apart_seconds: float, readings: int) -> None
     asking.append(asyncio.create_task(gathering.ask(["c"])))
     await asyncio.gather(*asking)
     assert len(source.readings) == readings
+
+
+async def test_nothing_is_read_for_those_who_are_late() -> None:
+    """Seen to fail (the keys are read when the source comes back) if late keys stay among those that are asked for."""
+    source = Source()
+    gathering: Gathering[str, int] = Gathering(source.read, readings_max=1, keys_max=10, seconds=0.05)
+    source.open.clear()
+    asking = [asyncio.create_task(gathering.ask([key])) for key in ("a", "b", "c")]
+    await asyncio.sleep(0)
+    asking += [asyncio.create_task(gathering.ask([key])) for key in ("d", "e")]
+    await asyncio.wait(asking)
+    source.open.set()
+    assert await gathering.ask(["f"]) == {"f": 2}
+    assert source.readings == [["a", "b", "c"], ["f"]]
+    await asyncio.gather(*asking, return_exceptions=True)
