@@ -9,12 +9,13 @@ Some of the names used here are private, so an app is refused any other versions
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableSet
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableSet, Sequence
 from importlib.metadata import version
 from time import monotonic
 from typing import Any, Final, cast
 
 import faust
+from aiokafka import TopicPartition
 from faust.transport.conductor import Conductor
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, EventT
@@ -137,11 +138,19 @@ class _ClientHere(driver.AIOKafkaConsumerThread):
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Tell Faust."""
+        self._stop_flow()
         await self.consumer.on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Tell Faust."""
+        self._stop_flow()
         await self.consumer.on_partitions_assigned(assigned, generation_id)
+
+    def _stop_flow(self) -> None:
+        # Faust stops it only for who had partitions before. A spare worker that gets its first ones would hand records on
+        # while Faust still seeks to the committed offsets; the recovery that follows each assignment lets all flow again.
+        self.consumer.stop_flow()
+        self.consumer.app.flow_control.suspend()
 
 
 class _Consumer(driver.Consumer):
@@ -165,7 +174,7 @@ class _Consumer(driver.Consumer):
         if records is None or active is None or self.should_stop:
             return
         if not self.flow_active:
-            await self._seek_back()
+            self._rewind(records)
             return
         generation = self.app.consumer_generation_id
         for place, (tp, record) in enumerate(self.scheduler.iterate(records), 1):
@@ -181,12 +190,15 @@ class _Consumer(driver.Consumer):
     def _is_over(self, generation: int) -> bool:
         return not self.flow_active or self.should_stop or self.app.consumer_generation_id != generation
 
-    async def _seek_back(self) -> None:
-        # What was fetched is lost to us once it is not handed on: the position of the reader is behind it already.
-        try:
-            await self.perform_seek()
-        except Exception as fault:  # noqa: BLE001 - as Faust: the seek of the next assignment counts
-            self.log.warning("exception performing seek when flow not active %r", fault)
+    def _rewind(self, records: Mapping[Any, Sequence[Any]]) -> None:
+        """Let what was fetched in this very turn of the loop be fetched again: the reader's position is behind it already.
+
+        Faust seeks to the committed offsets, which a partition without any passes over, and a failure would be forgotten.
+        """
+        client = self._thread._ensure_consumer()  # noqa: SLF001 - as Faust's own
+        for tp, fetched in records.items():
+            if fetched:
+                client.seek(TopicPartition(tp.topic, tp.partition), fetched[0].offset)
 
     def _at_once(self, tp: TP, message: Message) -> bool:
         read = self._read_offset[tp]

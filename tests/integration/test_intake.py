@@ -1,9 +1,10 @@
 """What reaches the pipeline's door, and how far Faust commits: the intake alone, on a real Kafka."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import faust
 import pytest
@@ -72,9 +73,13 @@ class Site:
         return f"{self.catalogue.prefix}workers"
 
     @asynccontextmanager
-    async def intake(self, door: Door) -> AsyncIterator[faust.App]:
-        """Run an intake."""
+    async def intake(
+        self, door: Door, on_revoked: Callable[..., Awaitable[None]] | None = None
+    ) -> AsyncIterator[faust.App]:
+        """Run an intake; `on_revoked` is told whenever partitions are taken away, before new ones are given."""
         app = make_app(Group(self.kafka, self.group, 6.0))
+        if on_revoked is not None:
+            app.on_partitions_revoked.connect(on_revoked, weak=False)
         take_in(app, self.catalogue, door.put)
         await app.start()
         try:
@@ -137,6 +142,47 @@ async def _take_and_acknowledge(site: Site, is_done: Callable[[list[int]], bool]
             delivery.acknowledge()
         await eventually(is_committed, what=f"offset {committed} is committed")
     return door.offsets()
+
+
+async def test_what_is_fetched_while_the_flow_stands_still_comes_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a partition of which nothing was ever committed, too, where Faust has no offset to seek to.
+
+    Seen to fail (nothing arrives) if it is sought to the committed offset, as Faust does.
+    """
+    door, fetched = Door(), asyncio.Event()
+    door.is_open.set()
+    async with site.intake(door) as app:
+        consumer: Any = app.consumer
+        get_many = consumer._getmany  # the moment between the fetch and what is done with it
+
+        async def get_many_as_the_flow_stops(*args: object, **more: object) -> Any:  # noqa: ANN401
+            records = await get_many(*args, **more)
+            if records and not fetched.is_set():
+                consumer.stop_flow()
+                fetched.set()
+            return records
+
+        monkeypatch.setattr(consumer, "_getmany", get_many_as_the_flow_stops)
+        await site.send(3)
+        await asyncio.wait_for(fetched.wait(), 30)
+        assert door.offsets() == []
+        consumer.resume_flow()
+        await eventually(lambda: len(door.arrived) == 3, what="all have arrived")
+    assert door.offsets() == [0, 1, 2]
+
+
+async def test_nothing_flows_while_partitions_are_given_to_a_spare_worker(site: Site) -> None:
+    """Seen to fail (it flows) if the flow is left to Faust, which stops it only for who had partitions before."""
+    flowed: list[bool] = []
+
+    async def note(app: Any, *_: object, **__: object) -> None:  # noqa: ANN401 - as Faust calls it
+        flowed.append(app.consumer.flow_active or app.flow_control.is_active())
+
+    async with site.intake(Door(), on_revoked=note):
+        await eventually(lambda: bool(flowed), what="partitions are given")
+    assert not any(flowed[:1])
 
 
 def test_other_versions_than_those_known_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
