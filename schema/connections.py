@@ -50,7 +50,7 @@ class _Session(asyncpg.Connection):
         return "" if is_clean else super().get_reset_query()
 
 
-_LOOK_UPS = {
+LOOK_UPS = {
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
@@ -81,6 +81,6 @@ def lazy_pool(url: str, *, connections_max: int, timeouts: Timeouts, role: str, 
             "idle_in_transaction_session_timeout": str(timeouts.idle_in_transaction_ms),
             "timezone": "UTC",
             "jit": "off",
-            **(_LOOK_UPS if looks_up else {}),
+            **(LOOK_UPS if looks_up else {}),
         },
     )

@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from schema import queries
+from schema.connections import LOOK_UPS
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 TIMES = ("expires_at", "payment_due_at", "decided_at")
@@ -30,9 +31,7 @@ async def test_only_what_is_due_is_looked_at(postgres_url: str, query: str, argu
 
     Seen to fail with clock_timestamp(): each look of the sweeper, every second, read all live holds (0.2 s for 680,000).
     """
-    connection = await asyncpg.connect(
-        postgres_url, server_settings={"enable_seqscan": "off", "enable_bitmapscan": "off"}
-    )
+    connection = await asyncpg.connect(postgres_url, server_settings=LOOK_UPS)
     try:
         (plan,) = json.loads(await connection.fetchval(f"explain (format json) {query}", *arguments))
     finally:
