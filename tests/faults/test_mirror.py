@@ -70,6 +70,7 @@ async def told_right(mirror: Mirrored, screening: str, held: list[str], free: li
     assert told[len(held) :] == [None] * len(free)
 
 
+@pytest.mark.chaos
 async def test_e21_redis_is_flushed_while_500_seats_are_held(office: BoxOffice, mirror: Mirrored) -> None:
     """At any point, again and again, while more is held and given back: no seat is called free that is not; then all is back.
 
@@ -231,6 +232,7 @@ async def test_a_look_finds_what_nobody_tells(office: BoxOffice, mirror: Mirrore
     assert await mirror.holds(screening) == {"A1": hold_id, "A2": hold_id}
 
 
+@pytest.mark.chaos
 async def test_5000_seats_at_once(office: BoxOffice, mirror: Mirrored) -> None:
     """A whole house in one hold: in a few calls, of which none is so long that others cannot bear it.
 

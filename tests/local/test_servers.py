@@ -116,6 +116,7 @@ def test_redis_comes_back_on_its_port(own_servers: Servers) -> None:
         assert client.ping()
 
 
+@pytest.mark.chaos
 async def test_kafka_comes_back_on_its_port_with_what_was_acknowledged(own_servers: Servers) -> None:
     """Records and topics outlive an ordered stop."""
     server = own_servers.kafka
