@@ -43,6 +43,7 @@ PAYMENT_SECONDS = 3
 LATE_SECONDS = PAYMENT_SECONDS + 1.0
 TRIES_MAX = 4
 DEATHS = 3
+DEATH_SECONDS = 20
 MORTAL = (CrashPoint.AFTER_HALF_OF_EVENTS.value, "5")
 SEED = 20261123
 
@@ -209,13 +210,20 @@ async def sale_of(site: Installation) -> AsyncIterator[Sale]:
 
 
 async def bury(site: Installation, workers: list[Process]) -> None:
-    """Start a worker for each that dies, a few times, while the buyers buy; the last ones live."""
+    """Start a worker for each that dies, a few times, while the buyers buy; the last ones live.
 
-    async def dead() -> list[Process]:
+    One that has too little to do to die by itself, as it got only quiet partitions, is killed.
+    """
+
+    def dead() -> list[Process]:
         return [worker for worker in workers if not worker.is_running]
 
     for death in range(DEATHS):
-        for worker in await eventually(dead, seconds=60, what=f"death {death + 1}"):
+        with suppress(AssertionError):
+            await eventually(dead, seconds=DEATH_SECONDS, what=f"death {death + 1}")
+        if not dead():
+            workers[-1].kill()
+        for worker in await eventually(dead, what="the killed one is dead"):
             workers.remove(worker)
         workers.append(await site.start_worker(*(MORTAL if death + len(workers) + 1 < DEATHS else ())))
 
