@@ -9,9 +9,11 @@ import secrets
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 from firmhold.local.failure import LocalError
 
+_making = Lock()
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -73,11 +75,10 @@ class Places:
     def kept_secret(self, name: str) -> str:
         """Read a secret made once and kept with mode 0600, making it if need be."""
         path = self.root / name
-        try:
-            return path.read_text().strip()
-        except FileNotFoundError:
-            write_private(path, secrets.token_hex(24))
-            return path.read_text().strip()
+        with _making:  # programs that start beside each other want the same one
+            if not path.exists():
+                write_private(path, secrets.token_hex(24))
+        return path.read_text().strip()
 
 
 def write_private(path: Path, text: str) -> None:

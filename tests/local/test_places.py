@@ -2,7 +2,9 @@
 
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -64,3 +66,17 @@ def test_closed_folder_cannot_be_passed_by_another_user(tmp_path: Path) -> None:
     owner, other = closed.stat().st_uid, closed.stat().st_uid + 1
     assert can_pass(closed / "data", owner)
     assert not can_pass(closed / "data", other)
+
+
+def test_programs_that_start_beside_each_other_get_one_secret(tmp_path: Path) -> None:
+    """Seen to fail (FileNotFoundError, or two secrets) without the lock: `make up` then stopped now and then, the first time."""
+    places = Places(root=tmp_path, downloads=tmp_path)
+    together = Barrier(8)
+
+    def secret(name: str) -> str:
+        together.wait()
+        return places.kept_secret(name)
+
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(50):
+            assert len(set(pool.map(secret, [f"{number}.secret"] * 8))) == 1
