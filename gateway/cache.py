@@ -91,6 +91,7 @@ class Cache:
         self._clock_seconds = clock_seconds
         self._pause = pause
         self.reads: Counter[Source] = Counter()
+        self._being_stored: dict[str, asyncio.Future[None]] = {}
         self._looks: Gathering[str, Seen | None] = Gathering(
             self._look,
             readings_max=_ASKS_AT_ONCE,
@@ -154,6 +155,8 @@ class Cache:
         """Tell what others store while we wait for their locks, and what we read under our own."""
         owner = uuid.uuid4().hex
         deadline = self._clock_seconds() + self._bounds.wait_ms / 1000
+        if storing := {self._being_stored[name] for name in _names(untold) if name in self._being_stored}:
+            await asyncio.wait(storing)  # else we found our own lock, and took it for another gateway's
         while True:
             locked = await self._store.lock(_names(untold), owner, self._bounds.lock_ms)
             for one in list(untold):
@@ -175,7 +178,10 @@ class Cache:
     async def _load_locked(
         self, locked: Locked, owner: str, untold: Collection[Wanted], tell: Tell[Wanted, Value]
     ) -> None:
-        """Read, store and tell what we have the locks of, and release them whatever happens."""
+        """Read, tell and store what we have the locks of, and release them whatever happens.
+
+        Nobody waits for the storing: what was read after he asked is right for him, stored or not.
+        """
         release = partial(self._store.store, owner=owner, taken=locked.taken)
         missing = [one for one in untold if one.name in locked.taken]
         if not missing:
@@ -190,11 +196,18 @@ class Cache:
             raise
         # The clock was read under the lock, before the source was: nothing is fresh for longer than it is so.
         entries = {name: self._entry(values.get(name, ABSENT), locked.seen[name].now_ms) for name in names}
-        with suppress(CacheUnavailableError):  # what was read is right all the same
-            await release(entries)
+        stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._being_stored |= dict.fromkeys(names, stored)
         self.reads[Source.LOADED] += len(missing)
         for one in missing:
             tell(one, values.get(one.name, ABSENT))
+        try:
+            with suppress(CacheUnavailableError):
+                await release(entries)
+        finally:
+            for name in names:
+                del self._being_stored[name]
+            stored.set_result(None)
 
     def _entry(self, value: Value, now_ms: int) -> Entry:
         fresh_ms = self._bounds.fresh_ms

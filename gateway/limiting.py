@@ -5,8 +5,8 @@ are no accounts: what they say is taken, whatever Authorization they send.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import http_sf
 from aiohttp import web
@@ -20,20 +20,30 @@ from gateway.webhooks import STANDARD_PATH
 _READS = frozenset(("GET", "HEAD", "OPTIONS"))
 _UNLIMITED = frozenset((ANONYMOUS, ADMIN_ACCOUNT))
 _SERVICE_UNAVAILABLE = 503
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-@web.middleware
-async def limit_writes(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer a write beyond the account's quota with 429; tell every other one how the account stands."""
+class Quota(NamedTuple):
+    """How an account stands with its write counted, and whether that one may be done."""
+
+    may: bool
+    standings: Sequence[Standing]
+
+    def refusal(self, request: web.Request) -> web.Response:
+        """Return the answer to a write beyond the quota."""
+        return _refused(request, self.standings)
+
+    def tell(self, response: web.StreamResponse) -> None:
+        """Add to an answer how the account stands."""
+        _tell(response, self.standings)
+
+
+def quota_of(request: web.Request) -> Quota | None:
+    """Count a write of an account that has a quota; None for every other request."""
+    if request.method in _READS:
+        return None
     limits = request.app[CONTEXT].rate_limits
-    account = _limited_account(request) if limits.policies and request.method not in _READS else None
-    if account is None:
-        return await handler(request)
-    may, standings = limits.take(account, time.monotonic())
-    response = await handler(request) if may else _refused(request, standings)
-    _tell(response, standings)
-    return response
+    account = _limited_account(request) if limits.policies else None
+    return None if account is None else Quota(*limits.take(account, time.monotonic()))
 
 
 def _limited_account(request: web.Request) -> str | None:

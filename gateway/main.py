@@ -4,14 +4,13 @@ import asyncio
 import resource
 import secrets
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import structlog
 from aiohttp import web
 from redis.asyncio import Redis
 
-from firmhold.log_subject import speak_of_nothing
 from firmhold.settings import Settings
 from gateway import (
     broadcast_stream,
@@ -29,6 +28,7 @@ from gateway import (
     slots,
     webhooks,
 )
+from gateway.answering import answer
 from gateway.answers import Answers, KindOfAnswers
 from gateway.availability import Availability
 from gateway.broadcast import Broadcast, BroadcastBounds
@@ -39,20 +39,10 @@ from gateway.context import CONTEXT, Context, HttpLimits
 from gateway.event_reader import EventReader
 from gateway.grouping import Grouping
 from gateway.http_server import Runner
-from gateway.limiting import limit_writes
-from gateway.measuring import count_answers, measure
+from gateway.measuring import measure
 from gateway.offsets import OffsetWatch
 from gateway.payment_inbox import PaymentInbox
-from gateway.problems import (
-    BODY_TOO_LARGE,
-    INTERNAL,
-    MALFORMED_HTTP,
-    METHOD_NOT_ALLOWED,
-    UNKNOWN_PATH,
-    ProblemError,
-    Problems,
-    instance_of,
-)
+from gateway.problems import Problems
 from gateway.publishing import Publisher
 from gateway.rate_limits import RateLimits, policies_of
 from gateway.redis_cache import RedisCache
@@ -92,7 +82,6 @@ _KINDS: Mapping[str, KindOfAnswers] = {
 }
 _OPEN_REQUESTS_SECONDS = 3.0
 _OPEN_CONNECTIONS_SECONDS = 2.0  # aiohttp waits for this long up to twice
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 async def run(settings: Settings) -> None:
@@ -130,6 +119,7 @@ async def application(settings: Settings) -> AsyncIterator[web.Application]:
         connections_max=settings.postgres_connections_max,
         timeouts=Timeouts(statement_ms=settings.postgres_statement_timeout_ms),
         role="gateway",
+        looks_up=True,
     )
     redis = Redis.from_url(settings.redis.get_secret_value())
     async with pool, redis:
@@ -152,9 +142,7 @@ async def application(settings: Settings) -> AsyncIterator[web.Application]:
             context.broadcast.watch,
         )
         background = [asyncio.create_task(run()) for run in running]
-        app = web.Application(
-            middlewares=[count_answers, limit_writes, _tell_problems], client_max_size=settings.body_bytes_max
-        )
+        app = web.Application(middlewares=[answer], client_max_size=settings.body_bytes_max)
         app[CONTEXT] = context
         measure(app, producer)
         for part in PARTS:
@@ -331,40 +319,3 @@ def _admin_key(settings: Settings) -> str:
         key = secrets.token_urlsafe(24)
         print(f"no FIRMHOLD_ADMIN_KEY is set; for this run it is {key}", flush=True)  # noqa: T201 - shown once, never logged
     return key
-
-
-@web.middleware
-async def _tell_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer every failure with a problem; what we did not expect is logged and tells nothing of our insides."""
-    problems = request.app[CONTEXT].problems
-    try:
-        return await handler(request)
-    except ProblemError as error:
-        return problems.response(error, instance_of(request))
-    except web.HTTPException as fault:
-        if fault.status < 400:  # noqa: PLR2004 - redirections are answers
-            raise
-        return problems.response(_problem_of(fault), instance_of(request))
-    except Exception:  # noqa: BLE001 - whatever it is, the client gets a problem and we a log line
-        _log.exception("a request failed", method=request.method, path=request.path)
-        return problems.response(ProblemError(INTERNAL, "the fault is ours and was logged"), instance_of(request))
-    finally:
-        speak_of_nothing()
-
-
-def _problem_of(fault: web.HTTPException) -> ProblemError:
-    match fault:
-        case web.HTTPMethodNotAllowed():
-            allowed = ", ".join(sorted(fault.allowed_methods))
-            error = ProblemError(METHOD_NOT_ALLOWED, f"{fault.method} is not known here, only {allowed}")
-            error.headers["Allow"] = allowed
-            return error
-        case web.HTTPRequestEntityTooLarge():
-            return ProblemError(BODY_TOO_LARGE, "the body is too large")
-        case web.HTTPNotFound():
-            return ProblemError(UNKNOWN_PATH, "there is nothing at this path")
-        case web.HTTPClientError():
-            return ProblemError(MALFORMED_HTTP, f"the server cannot take this request: {fault.reason}")
-        case _:
-            _log.error("a handler gave up", status=fault.status, reason=fault.reason)
-            return ProblemError(INTERNAL, "the fault is ours and was logged")

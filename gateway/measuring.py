@@ -1,7 +1,7 @@
 """What a gateway measures, and `GET /metrics`."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 
 from aiohttp import web
 
@@ -16,7 +16,6 @@ from topics.producer import ResilientProducer
 
 ANSWERS: web.AppKey[Counter[tuple[str, ...]]] = web.AppKey("answers", Counter)
 EXPOSITION: web.AppKey[Exposition] = web.AppKey("exposition", Exposition)
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
 
@@ -82,12 +81,9 @@ def answer_of_no_route(status: int) -> tuple[str, str, str]:
     return ("other", "none", str(status))
 
 
-@web.middleware
-async def count_answers(request: web.Request, handler: Handler) -> web.StreamResponse:
+def count_answer(request: web.Request, response: web.StreamResponse) -> None:
     """Count the answer by its route, never by its path: ids are without number, and so are a stranger's methods."""
-    response = await handler(request)
     resource = request.match_info.route.resource
     route = "none" if resource is None else resource.canonical
     method = request.method if request.method in _METHODS else "other"
     request.app[ANSWERS][(method, route, str(response.status))] += 1
-    return response

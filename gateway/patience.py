@@ -1,8 +1,7 @@
 """Read from Postgres with a bound: what does not come in time is a problem 503, never a hang and never a 500."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 import asyncpg
@@ -12,6 +11,7 @@ from schema.faults import is_transient
 
 T = TypeVar("T")
 
+_FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 _abandoned: set[asyncio.Future[Any]] = set()
 
 
@@ -23,10 +23,13 @@ async def within(seconds: float, reading: Coroutine[Any, Any, T], what: str, **m
     task = asyncio.ensure_future(reading)
     try:
         await asyncio.wait((task,), timeout=seconds)
-        with _told(what, **more):
-            if not task.done():
-                raise TimeoutError
-            return task.result()
+        if not task.done():
+            raise _unreadable(what, **more)
+        return task.result()
+    except _FAULTS as fault:
+        if not is_transient(fault):
+            raise
+        raise _unreadable(what, **more) from fault
     finally:
         if not task.done():
             _abandon(task)
@@ -34,18 +37,16 @@ async def within(seconds: float, reading: Coroutine[Any, Any, T], what: str, **m
 
 async def shared(reading: Coroutine[Any, Any, T], what: str) -> T:
     """Do as `within` for a reading that is bounded in time by itself, as others share it."""
-    with _told(what):
-        return await reading
-
-
-@contextmanager
-def _told(what: str, **more: str) -> Iterator[None]:
     try:
-        yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as fault:
+        return await reading
+    except _FAULTS as fault:
         if not is_transient(fault):
             raise
-        raise ProblemError(UNAVAILABLE, f"{what} cannot be read just now; ask again", **more) from fault
+        raise _unreadable(what) from fault
+
+
+def _unreadable(what: str, **more: str) -> ProblemError:
+    return ProblemError(UNAVAILABLE, f"{what} cannot be read just now; ask again", **more)
 
 
 def _abandon(task: asyncio.Future[Any]) -> None:

@@ -1,6 +1,8 @@
 -- Read resources of one kind with their counters, counting as free what holds past their expiry and orders not paid in time
 -- have, and in how many milliseconds the next of these ends. Pools are read only where something is over: the counters of a
 -- resource are sums over its pools. $1 kind, $2 resource ids, each once.
+-- Each is found by its key, however little Postgres knows of the tables: rows are compared, as only holds_live and
+-- orders_pending have their columns in this order.
 with clock as materialized (select clock_timestamp() as now)
 select r.resource_id, r.version, r.settings::text, r.capacity, r.taken,
        r.held - due.held as held,
@@ -9,19 +11,31 @@ select r.resource_id, r.version, r.settings::text, r.capacity, r.taken,
        floor(extract(epoch from next_end.ends_at - clock.now) * 1000)::bigint as expires_in_ms
 from clock
 cross join unnest($2::text[]) as asked (resource_id)
-join resources r on r.kind = $1 and r.resource_id = asked.resource_id
+cross join lateral (
+    select *
+    from resources
+    where resources.kind = $1 and resources.resource_id = asked.resource_id
+    limit 1
+) as r
 cross join lateral (
     select least(
         (
-            select min(h.expires_at)
+            select h.expires_at
             from holds h
-            where h.kind = $1 and h.resource_id = r.resource_id and h.status = 'held' and h.expires_at > clock.now
+            where (h.kind, h.resource_id, h.expires_at) > ($1, r.resource_id, clock.now)
+              and (h.kind, h.resource_id, h.expires_at) <= ($1, r.resource_id, 'infinity')
+              and h.status = 'held'
+            order by h.kind, h.resource_id, h.expires_at
+            limit 1
         ),
         (
-            select min(o.payment_due_at)
+            select o.payment_due_at
             from orders o
-            where o.kind = $1 and o.resource_id = r.resource_id and o.status = 'pending_payment'
-              and o.payment_due_at > clock.now
+            where (o.kind, o.resource_id, o.payment_due_at) > ($1, r.resource_id, clock.now)
+              and (o.kind, o.resource_id, o.payment_due_at) <= ($1, r.resource_id, 'infinity')
+              and o.status = 'pending_payment'
+            order by o.kind, o.resource_id, o.payment_due_at
+            limit 1
         )
     ) as ends_at
 ) as next_end
@@ -34,16 +48,24 @@ cross join lateral (
         from (
             select h.units
             from holds h
-            where h.kind = $1 and h.resource_id = r.resource_id and h.status = 'held' and h.expires_at <= clock.now
+            where (h.kind, h.resource_id, h.expires_at) >= ($1, r.resource_id, '-infinity')
+              and (h.kind, h.resource_id, h.expires_at) <= ($1, r.resource_id, clock.now)
+              and h.status = 'held'
             union all
             select o.units
             from orders o
-            where o.kind = $1 and o.resource_id = r.resource_id and o.status = 'pending_payment'
-              and o.payment_due_at <= clock.now
+            where (o.kind, o.resource_id, o.payment_due_at) >= ($1, r.resource_id, '-infinity')
+              and (o.kind, o.resource_id, o.payment_due_at) <= ($1, r.resource_id, clock.now)
+              and o.status = 'pending_payment'
         ) as gone
         cross join lateral jsonb_each_text(gone.units) as u (key, value)
         group by u.key
     ) as past
-    join pools p on p.kind = $1 and p.resource_id = r.resource_id and p.pool = past.pool
+    cross join lateral (
+        select *
+        from pools
+        where pools.kind = $1 and pools.resource_id = r.resource_id and pools.pool = past.pool
+        limit 1
+    ) as p
     cross join lateral (select p.capacity - p.held - p.taken as units) as free
 ) as due
