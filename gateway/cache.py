@@ -206,7 +206,8 @@ class Cache:
                 await release(entries)
         finally:
             for name in names:
-                del self._being_stored[name]
+                if self._being_stored.get(name) is stored:
+                    del self._being_stored[name]
             stored.set_result(None)
 
     def _entry(self, value: Value, now_ms: int) -> Entry:

@@ -4,12 +4,12 @@ Each test names the break of gateway/cache.py or gateway/gathering.py on which i
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import pytest
 
-from gateway.cache import Value
-from gateway.cache_store import Seen
+from gateway.cache import Source, Value
+from gateway.cache_store import Entry, Seen
 from gateway.resting_cache import RestingCache
 from tests.twins.memory_cache import MemoryCache
 from tests.unit.cached import BOUNDS, Gate, World, version
@@ -203,6 +203,58 @@ async def test_the_cache_goes_while_the_source_is_read(world: World) -> None:
     gate.opened.set()
     assert await reading == 1
     assert len(world.reads) == 1
+
+
+class SlowToStore(MemoryCache):
+    """Stores when it is let to, as Redis does when its answer is long on the way."""
+
+    def __init__(self, now_ms: Callable[[], int]) -> None:
+        super().__init__(now_ms)
+        self.reached, self.may_store = asyncio.Event(), asyncio.Event()
+
+    async def store(self, entries: Mapping[str, Entry], owner: str, taken: Collection[str]) -> Collection[str]:
+        """See `CacheStore`."""
+        self.reached.set()
+        await self.may_store.wait()
+        return await super().store(entries, owner, taken)
+
+
+@pytest.mark.parametrize("goes_away", [False, True])
+async def test_nobody_waits_for_the_storing_and_who_asks_meanwhile_takes_what_is_stored(
+    world: World, goes_away: bool
+) -> None:
+    """Nor does a gateway take its own lock for another's: no pause, no second read, unless the cache goes away meanwhile.
+
+    Seen to fail (it hangs) on storing before telling, and (a pause) on locking while the value is being stored.
+    """
+    world.memory = memory = SlowToStore(lambda: world.clock_ms)
+    began_ms, cache = world.clock_ms, world.gateway()
+    assert await asyncio.wait_for(version(cache, X), 5) == 1
+    await memory.reached.wait()
+    meanwhile = [asyncio.create_task(version(cache, X, version_least)) for version_least in (0, 1)]
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not any(one.done() for one in meanwhile)
+    memory.is_away = goes_away
+    memory.may_store.set()
+    assert await asyncio.gather(*meanwhile) == [1, 1]
+    assert world.clock_ms == began_ms
+    assert world.reads == ([[X], [X]] if goes_away else [[X]])
+    assert cache.reads[Source.BYPASSED if goes_away else Source.SHARED] == 2
+
+
+async def test_e57_a_write_while_the_value_is_being_stored_is_seen_by_who_asks_after_it(world: World) -> None:
+    """Seen to fail (version 1) on handing what is being stored to who asks meanwhile."""
+    world.memory = memory = SlowToStore(lambda: world.clock_ms)
+    cache = world.gateway()
+    assert await asyncio.wait_for(version(cache, X), 5) == 1
+    await memory.reached.wait()
+    await world.write(X, 2)
+    after = asyncio.create_task(version(cache, X))
+    await asyncio.sleep(0)
+    memory.may_store.set()
+    assert await asyncio.wait_for(after, 5) == 2
+    assert (await memory.read([X]))[X].stale(2) is not None
 
 
 async def test_a_fault_of_the_source_reaches_all_who_asked_and_leaves_no_lock(world: World) -> None:
