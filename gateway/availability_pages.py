@@ -11,10 +11,11 @@ from gateway.bodies import bad_parameter
 from gateway.context import CONTEXT, Context, min_version
 from gateway.patience import shared, within
 from gateway.problems import json_response
+from gateway.ready_answers import no_store_response
 from topics.identifiers import is_resource_id
 
 
-async def availability_of(request: web.Request, kind: str) -> web.Response:
+async def availability_of(request: web.Request, kind: str) -> web.StreamResponse:
     """Answer with the resources that `?ids=` names, leaving out those that do not exist, or with a page of all.
 
     A page has `?limit=` resources at most, from behind the id `?after=`; where there are more, `Link` says where.
@@ -24,15 +25,15 @@ async def availability_of(request: web.Request, kind: str) -> web.Response:
     version_least = min_version(request)
     asked = _ids_asked(request, context.limits.ids_asked_max)
     page = await _page(request, context, kind) if asked is None else Page(asked, has_more=False)
-    headers = {"Cache-Control": "no-store"}
-    if page.has_more:
-        query = urlencode({**request.query, "after": page.ids[-1]})
-        headers["Link"] = f'<{request.path}?{query}>; rel="next"'
-    reading = context.availability[kind].of(page.ids, version_least)
-    return json_response(await shared(reading, "what is free"), headers=headers)
+    found = await shared(context.availability[kind].of(page.ids, version_least), "what is free")
+    if not page.has_more:
+        return no_store_response(request, msgspec.json.encode(found))
+    query = urlencode({**request.query, "after": page.ids[-1]})
+    link = f'<{request.path}?{query}>; rel="next"'
+    return json_response(found, headers={"Cache-Control": "no-store", "Link": link})
 
 
-async def free_of_one(request: web.Request, kind: str, resource_id: str) -> web.Response | None:
+async def free_of_one(request: web.Request, kind: str, resource_id: str) -> web.StreamResponse | None:
     """Answer with one resource as the list has it; None if there is none."""
     context = request.app[CONTEXT]
     reading = context.availability[kind].of([resource_id], min_version(request))
@@ -40,7 +41,7 @@ async def free_of_one(request: web.Request, kind: str, resource_id: str) -> web.
     if not found:
         return None
     version = _versioned.decode(found[0]).version
-    return json_response(found[0], headers={"ETag": etag(version), "Cache-Control": "no-store"})
+    return no_store_response(request, bytes(found[0]), etag(version))
 
 
 class _Versioned(msgspec.Struct):

@@ -145,7 +145,9 @@ def _one_line(request: web.Request, name: str) -> str | None:
 
 def min_version(request: web.Request) -> int:
     """Return the version that Min-Version asks for at least; 0 if it asks for none."""
-    lines = request.headers.getall("Min-Version", ["0"])
+    lines = request.headers.getall("Min-Version", ())
+    if not lines:
+        return 0
     return _version_of(",".join(lines).strip(), "Min-Version has one version, for example 3")
 
 

@@ -74,12 +74,12 @@ async def put_product(request: web.Request) -> web.Response:
     return await resources.define(request, KIND, request.match_info["product_id"], ProductBody)
 
 
-async def get_products(request: web.Request) -> web.Response:
+async def get_products(request: web.Request) -> web.StreamResponse:
     """Show the products that are named or all, page by page."""
     return await availability_of(request, KIND)
 
 
-async def get_product(request: web.Request) -> web.Response:
+async def get_product(request: web.Request) -> web.StreamResponse:
     """Show a product as the list has it."""
     return await resources.show_free(request, KIND, request.match_info["product_id"])
 

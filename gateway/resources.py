@@ -60,7 +60,7 @@ async def show(request: web.Request, kind: str, resource_id: str) -> web.Respons
     return json_response(body, headers={"ETag": etag(reading.version), "Cache-Control": "no-store"})
 
 
-async def show_free(request: web.Request, kind: str, resource_id: str) -> web.Response:
+async def show_free(request: web.Request, kind: str, resource_id: str) -> web.StreamResponse:
     """Show what is free of a resource, read through the cache."""
     request.app[CONTEXT].caller(request)
     response = await free_of_one(request, kind, known_form(kind, resource_id))

@@ -79,7 +79,7 @@ def routes() -> list[web.RouteDef]:
     ]
 
 
-async def get_screenings(request: web.Request) -> web.Response:
+async def get_screenings(request: web.Request) -> web.StreamResponse:
     """Show how much is free, of the screenings that are named or of all, page by page."""
     return await availability_of(request, KIND)
 
@@ -89,7 +89,7 @@ async def put_screening(request: web.Request) -> web.Response:
     return await resources.define(request, KIND, request.match_info["screening_id"], ScreeningBody)
 
 
-async def get_screening(request: web.Request) -> web.Response:
+async def get_screening(request: web.Request) -> web.StreamResponse:
     """Show a screening as it stands, with its plan."""
     return await resources.show(request, KIND, request.match_info["screening_id"])
 

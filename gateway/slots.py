@@ -82,7 +82,7 @@ async def hold_slot(request: web.Request) -> web.Response:
     return await resources.hold(request, KIND, command, caller=caller, key=key)
 
 
-async def get_availability(request: web.Request) -> web.Response:
+async def get_availability(request: web.Request) -> web.StreamResponse:
     """Show what is free, of the slots that are named or of all, page by page."""
     return await availability_of(request, KIND)
 

@@ -1,0 +1,86 @@
+"""Answers that are written as they are say what aiohttp's own would, and leave to it what is not so plain."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from email.parser import BytesParser
+from email.utils import parsedate_to_datetime
+
+import pytest
+from aiohttp import web
+
+from gateway.ready_answers import no_store_response
+
+PAYLOAD = b'{"remaining":1}'
+TAG = '"7"'
+
+
+async def asked(*requests: str, tag: str | None = TAG) -> bytes:
+    """Return all that comes back on one connection, which the last request ends."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return no_store_response(request, PAYLOAD, tag)
+
+    app = web.Application()
+    app.add_routes([web.get("/free", handle)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        reader, writer = await asyncio.open_connection(*runner.addresses[0])
+        writer.write("".join(requests).encode())
+        received = await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+    finally:
+        await runner.cleanup()
+    return received
+
+
+def request(line: str = "GET /free HTTP/1.1", *headers: str) -> str:
+    """Return a request without a body."""
+    return "\r\n".join((line, "Host: firmhold", *headers, "", ""))
+
+
+def parts_of(answer: bytes) -> tuple[bytes, dict[str, str], bytes]:
+    """Return the status line, the header fields without what tells of time and connection, and the rest."""
+    head, _, rest = answer.partition(b"\r\n\r\n")
+    line, _, fields = head.partition(b"\r\n")
+    headers = dict(BytesParser().parsebytes(fields + b"\r\n\r\n").items())
+    age = datetime.now(UTC) - parsedate_to_datetime(headers.pop("Date"))
+    assert abs(age) < timedelta(seconds=30)
+    headers.pop("Connection", None)
+    return line, headers, rest
+
+
+LAST = request("GET /free HTTP/1.1", "Connection: close")
+
+
+@pytest.mark.parametrize("tag", [None, TAG])
+async def test_a_ready_answer_says_what_aiohttps_own_says(tag: str | None) -> None:
+    """The same status, header fields and body, and the connection stays for the next, which came with the first.
+
+    Seen to fail with a Content-Length that counts one byte more, and without the ETag.
+    """
+    both = await asked(request(), LAST, tag=tag)
+    line, headers, rest = parts_of(both)
+    assert rest.startswith(PAYLOAD)
+    assert (line, headers) == parts_of(rest.removeprefix(PAYLOAD))[:2]
+    assert rest.endswith(PAYLOAD)
+    assert rest.count(PAYLOAD) == 2
+    assert headers.get("ETag") == tag
+    assert headers["Cache-Control"] == "no-store"
+
+
+async def test_what_is_not_plain_is_left_to_aiohttp() -> None:
+    """HEAD has no body; HTTP/1.0 is told that the connection ends; so is who asked for that.
+
+    Seen to fail on answering HEAD as GET, and an HTTP/1.0 client as one of 1.1.
+    """
+    head = await asked(request("HEAD /free HTTP/1.1", "Connection: close"))
+    assert head.endswith(b"\r\n\r\n")
+    assert f"Content-Length: {len(PAYLOAD)}\r\n".encode() in head
+    old = await asked(request("GET /free HTTP/1.0"))
+    assert old.startswith(b"HTTP/1.0 200 OK\r\n")
+    kept = await asked(request("GET /free HTTP/1.0", "Connection: keep-alive"), request("GET /free HTTP/1.0"))
+    assert kept.count(b"HTTP/1.0 200 OK\r\n") == 2
+    assert b"Connection: close\r\n" in await asked(LAST)
