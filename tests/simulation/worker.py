@@ -29,6 +29,7 @@ from workers.applying import Applier, OpenTransaction
 from workers.crash_points import CrashPoint
 from workers.emitting import Emitter
 from workers.invalidation import Invalidator
+from workers.keeping import Keeper
 from workers.mirroring import Mirror
 from workers.pipeline import Limits, Pipeline
 from workers.reading import Incoming, Reader
@@ -217,6 +218,7 @@ class Worker:
                 parking=PARKING,
                 expiries_max=self._random.choice(site.expiries),
                 reached=self._reached,
+                keeper=Keeper(site.world.time),
             ),
             invalidator=Invalidator(TombstonesOfWorker(site.cache, site.line("redis"), site.news)),
             mirror=Mirror(MemoryMirror(lambda: 0), Rest(0.0)),  # slots have nothing that is mirrored
