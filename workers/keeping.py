@@ -18,11 +18,14 @@ from topics.commands import Hold
 from workers.core.batch import Arrived, BatchDecision, Known
 from workers.core.kinds.registry import KINDS
 from workers.core.needs import named_pools
-from workers.core.state import State, Timed, deadline
+from workers.core.state import State
 from workers.state_reading import Reading
 
 KEPT_SECONDS: Final = 1.0
-"""How long a resource is not read: for so long Postgres's clock is carried on, and what is repaired by hand goes unseen."""
+"""How long a resource is not read: for so long Postgres's clock is carried on, and what is repaired by hand goes unseen.
+
+Nothing lives shorter: of what is over before the next reading nothing began after the last one.
+"""
 REST_SECONDS: Final = 1.0
 """How long everything is read after a write found a guess to be wrong: whatever it was, there may be more of it."""
 _RESOURCES_MAX: Final = 64
@@ -127,7 +130,7 @@ class Keeper:
             if key in decision.resources:
                 resource = replace(resource, written_by=written_by)
             left = State(key, resource, state.pools, finder=state.finder)
-            due_at = _first(reading.due_at.get(key), _rows_of(decision, key))
+            due_at = reading.due_at.get(key)
             self._kept[key] = _Kept(left, _known(reading, state), due_at, reading.decided_at, noted.at, noted.read_at)
         while len(self._kept) > _RESOURCES_MAX:
             del self._kept[next(iter(self._kept))]
@@ -154,14 +157,3 @@ def _known(reading: Reading, state: State) -> frozenset[str] | None:
     """Return the pools of which a batch knew whether they are there, and what is left of them; None: all."""
     names = reading.pools[state.key]
     return None if names is None else frozenset(chain(names, state.pools))
-
-
-def _rows_of(decision: BatchDecision, key: ResourceKey) -> Iterable[Timed]:
-    rows: Iterable[tuple[ResourceKey, Timed]] = chain(decision.holds, decision.orders, decision.payments)
-    return (row for of, row in rows if of == key)
-
-
-def _first(due_at: datetime | None, rows: Iterable[Timed]) -> datetime | None:
-    """Return the first deadline of all."""
-    deadlines = (deadline(row) for row in rows)
-    return min((one for one in (due_at, *deadlines) if one is not None), default=None)
