@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
+import asyncpg
 import structlog
 from aiohttp import web
 from redis.asyncio import Redis
@@ -114,13 +115,7 @@ def _allow_connections() -> None:
 async def application(settings: Settings) -> AsyncIterator[web.Application]:
     """Build the application with all it needs; what runs behind it ends with the block."""
     producer = ResilientProducer(settings.kafka, client_id="firmhold-gateway")
-    pool = lazy_pool(
-        settings.postgres.get_secret_value(),
-        connections_max=settings.postgres_connections_max,
-        timeouts=Timeouts(statement_ms=settings.postgres_statement_timeout_ms),
-        role="gateway",
-        looks_up=True,
-    )
+    pool = pool_of(settings)
     redis = Redis.from_url(settings.redis.get_secret_value())
     async with pool, redis:
         reads = Reads(pool)
@@ -161,6 +156,17 @@ async def application(settings: Settings) -> AsyncIterator[web.Application]:
                 await of_kind.close()
             await context.seat_maps.close()
             await context.seat_mirror.close()
+
+
+def pool_of(settings: Settings) -> asyncpg.Pool:
+    """Return connections to Postgres whose statements go by keys, also if they were planned while there was nothing."""
+    return lazy_pool(
+        settings.postgres.get_secret_value(),
+        connections_max=settings.postgres_connections_max,
+        timeouts=Timeouts(statement_ms=settings.postgres_statement_timeout_ms),
+        role="gateway",
+        looks_up=True,
+    )
 
 
 def _cache(settings: Settings, redis: Redis) -> CacheStore:

@@ -2,11 +2,12 @@
 
 import json
 
-import asyncpg
 import pytest
+from pydantic import SecretStr
 
+from firmhold.settings import Settings
+from gateway.main import pool_of
 from schema import queries
-from schema.connections import LOOK_UPS
 from tests.contract.test_bounded_scans import nodes_of
 
 STRANGERS = 20_000
@@ -31,11 +32,10 @@ from holds, cast(substr(hold_id, 6) as integer) as n;
 async def test_what_is_free_is_found_by_its_key(postgres_url: str, *, is_analyzed: bool) -> None:
     """A session that planned while there was nothing reads one slot among 500, with 20,000 holds and orders, and passes none.
 
-    Seen to fail without LOOK_UPS (a plan of empty tables reads all holds, again and again, until they are analyzed), and on
-    joining the resources (it looks through all of the kind).
+    Seen to fail without `looks_up` in the gateway (it reads all 20,000 orders), and on the statement that joined resources and
+    named the columns one by one (all resources, or all 20,000).
     """
-    connection = await asyncpg.connect(postgres_url, server_settings=LOOK_UPS)
-    try:
+    async with pool_of(Settings(postgres=SecretStr(postgres_url))) as pool, pool.acquire() as connection:
         await connection.execute(f"prepare look (text, text[]) as {queries.READ_RESOURCES}")
         for _ in range(10):
             await connection.execute("execute look ('slot', '{slot-2}')")
@@ -43,8 +43,6 @@ async def test_what_is_free_is_found_by_its_key(postgres_url: str, *, is_analyze
         if is_analyzed:
             await connection.execute("analyze")
         explained = await connection.fetchval("explain (analyze, format json) execute look ('slot', '{slot-2}')")
-    finally:
-        await connection.close()
     for node in nodes_of(json.loads(explained)[0]["Plan"]):
         passed = node.get("Rows Removed by Filter", 0) + node["Actual Rows"]
         assert passed * node["Actual Loops"] <= ROWS_MAX, node

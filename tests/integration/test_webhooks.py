@@ -250,7 +250,7 @@ async def test_r13_two_payments_of_one_order(shop: Shop) -> None:
 async def test_providers_have_no_quota_and_need_no_key(shop: Shop) -> None:
     """Whatever Authorization they send: the second gateway lets accounts write once a minute.
 
-    Seen to fail (429) when their paths are not left out of `limit_writes`.
+    Seen to fail (429) when their paths are not left out of `quota_of`.
     """
     _, order_id = await shop.order()
     for header in (f"Bearer {ALICE_KEY}", "Basic cHNwOnBhc3N3b3Jk", ""):
