@@ -70,7 +70,7 @@ def refuse_unfit(environment: dict[str, str]) -> None:
 
 def pace_of(python: str) -> tuple[str, float] | None:
     """Run `pace.py` in a Python: its version and the seconds of its work; nothing where it fails or our stack cannot run."""
-    command = [python, str(HERE / "firmhold/local/pace.py")]
+    command = [python, str(Path(__file__).with_name("pace.py"))]
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PACE_SECONDS_MAX, check=True
@@ -175,8 +175,9 @@ def install(checkout: Path, rival: str | None) -> None:
     python = str(home / "bin/python")
     pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--no-input", "--no-deps"]
 
-    version = faster(sys.executable, rival) if rival else None
-    maker = rival if rival and version else sys.executable
+    own = os.path.realpath(sys.executable)  # an activated `.venv` has a Python that is about to be removed
+    version = faster(own, rival) if rival else None
+    maker = rival if rival and version else own
     say(f"creating .venv with Python {version or platform.python_version()}")
     stamp_file(checkout).unlink(missing_ok=True)
     if home.exists():

@@ -29,7 +29,7 @@ async def test_what_is_told_is_in_postgres(servers: Urls, module_postgres_url: s
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "firmhold.cli", "bench", "--report", str(tmp_path), "--warm-up", "0"),
             *("--scenario", "hot-slot", "--scenario", "kafka", "--scenario", "sale"),
-            *("--rounds", "1", "--seconds", "0.2", "--clients", "2", "--commands", str(COMMANDS)),
+            *("--rounds", "1", "--seconds", "1", "--clients", "2", "--commands", str(COMMANDS)),
             env={**site.environment, "FIRMHOLD_URL": site.gateway_url},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

@@ -70,6 +70,18 @@ def test_half_made_environment_is_not_taken_for_whole(checkout: Path) -> None:
     assert not bootstrap.is_complete(checkout)
 
 
+def test_python_of_an_activated_environment_makes_it_anew(checkout: Path) -> None:
+    """It is removed before: the one behind it is at work. Seen to fail with `sys.executable` as it is."""
+    bootstrap.stamp_file(checkout).unlink()
+    here = checkout / "firmhold/local"
+    here.mkdir(parents=True)
+    shutil.copy(CHECKOUT / "firmhold/local/bootstrap.py", here)
+    command = [str(checkout / ".venv/bin/python"), str(here / "bootstrap.py"), "venv"]
+    environment = {**os.environ, "PIP_NO_INDEX": "1"}  # so it comes no farther than to pip
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.stderr.startswith("pip could not install requirements.lock"), done.stderr
+
+
 def test_environment_of_another_folder_is_stale(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A copied checkout has scripts that name the old place."""
     moved = tmp_path_factory.mktemp("moved") / "checkout"
@@ -217,23 +229,32 @@ def test_pace_is_told_by_this_python() -> None:
     assert 0.0001 < told[1] < 0.1
 
 
-def test_faster_python_makes_the_environment(
-    checkout: Path, stand_in: StandIn, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """It is told as the one at work, and must be able to; without the stamp what it left is half done, as ever."""
+@pytest.fixture
+def rival(checkout: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Give a system's Python that is faster than any."""
     rival = stand_in("rival", 0.0000001)
+    monkeypatch.setattr(bootstrap, "HERE", checkout)
+    monkeypatch.setattr(bootstrap, "SYSTEM_PYTHON", rival)
+    return rival
+
+
+def test_faster_python_makes_the_environment(checkout: Path, rival: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """It is told as the one at work, and must be able to; without the stamp what it left is half done, as ever.
+
+    Seen to fail when it is found and not used, and when `--or-faster` is not heard.
+    """
     bootstrap.stamp_file(checkout).unlink()
-    with pytest.raises(bootstrap.BootstrapError, match=r"could not create \.venv"):
-        bootstrap.ensure_environment(checkout, rival)
+    assert bootstrap.main(["venv", "--or-faster"]) == 1
     assert runs_of(rival)[-1] == f"-m venv {checkout}/.venv"
-    assert "creating .venv with Python 3.12.9" in capfd.readouterr().out
+    said = capfd.readouterr()
+    assert "creating .venv with Python 3.12.9" in said.out
+    assert "could not create .venv" in said.err
     assert not bootstrap.is_complete(checkout)
 
 
-def test_finished_environment_measures_nothing(checkout: Path, stand_in: StandIn) -> None:
+def test_finished_environment_measures_nothing(checkout: Path, rival: str) -> None:
     """A faster Python is no reason to build it anew, nor to look. Seen to fail when it is looked for before the stamp."""
-    rival = stand_in("rival", 0.0000001)
-    bootstrap.ensure_environment(checkout, rival)
+    assert bootstrap.main(["venv", "--or-faster"]) == 0
     assert bootstrap.is_complete(checkout)
     assert runs_of(rival) == []
 
