@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+_WRITTEN_BY = "pg_current_xact_id()::xid::text::bigint as written_by"  # as `xmin` of the rows that it writes
 _PARAMETER = re.compile(r"\$(\d+)")
 
 
@@ -26,7 +27,7 @@ def in_one_statement(parts: Sequence[Part]) -> tuple[str, list[Any]]:
     """Return a statement that runs all parts, and its arguments; it fails as a whole where a part has not its `rows_wanted`.
 
     At least one part must have it. The parts run in their order: counting asks for them one after the other, and Postgres
-    runs the uncounted ones last.
+    runs the uncounted ones last. It returns one row, with the number of the transaction as `written_by`.
     """
     shapes = tuple((part.name, part.query, len(part.arguments), part.rows_wanted is not None) for part in parts)
     arguments = [argument for part in parts for argument in part.arguments]
@@ -46,7 +47,7 @@ def _statement(shapes: tuple[tuple[str, str, int, bool], ...]) -> str:
         f"require_rows('{name}', (select count(*) from {name}_part), ${shift + place}) as {name}"  # noqa: S608 - names are ours
         for place, name in enumerate(counted, start=1)
     ]
-    return f"with {', '.join(texts)}\nselect {', '.join(checks)}"
+    return f"with {', '.join(texts)}\nselect {', '.join(checks)}, {_WRITTEN_BY}"
 
 
 def _shifted(query: str, count: int) -> str:

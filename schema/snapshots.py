@@ -34,7 +34,7 @@ class Wanted:
 
     `pools` by name, None: all of the resource; `claimed_of` are the resources of which it needs also the pools that their
     holds claim. Of the holds that are over the oldest, `due_max` of each resource. `refused` are ids of requests that may
-    have asked for a hold in vain.
+    have asked for a hold in vain. With `needs_deadlines` the first deadline of each resource.
     """
 
     keys: Collection[ResourceKey]
@@ -45,6 +45,7 @@ class Wanted:
     due_max: int = 0
     refused: Collection[str] = ()
     buyers: Collection[Buyer] = ()
+    needs_deadlines: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ class Snapshot:
     named_holds: Sequence[tuple[ResourceKey, Hold]]
     refused: Sequence[RefusedHold]
     live_holds: Mapping[Buyer, int]
+    due_at: Mapping[ResourceKey, datetime]
 
     @property
     def until(self) -> datetime:
@@ -114,8 +116,9 @@ async def read_snapshot(connection: PoolConnectionProxy, wanted: Wanted) -> Snap
         list(wanted.refused),
         *columns_of([key for key, _ in wanted.buyers]),
         [buyer for _, buyer in wanted.buyers],
+        wanted.needs_deadlines,
     )
-    now, resources, decided, pools, with_due_sales, due_holds, named_holds, refused, live_holds = row
+    now, resources, decided, pools, with_due_sales, due_holds, named_holds, refused, live_holds, due_at = row
     return Snapshot(
         now=now,
         resources=dict(map(_resource, resources or ())),
@@ -126,6 +129,7 @@ async def read_snapshot(connection: PoolConnectionProxy, wanted: Wanted) -> Snap
         named_holds=[_hold(one) for one in named_holds or ()],
         refused=[RefusedHold(ResourceKey(kind, resource_id), *one) for kind, resource_id, *one in refused or ()],
         live_holds={(ResourceKey(*key), buyer): count for *key, buyer, count in live_holds or ()},
+        due_at={ResourceKey(*key): first for *key, first in due_at or ()},
     )
 
 

@@ -78,9 +78,12 @@ class Transaction:
         self._require_lock()
         return await read_known_payments(self._connection, named)
 
-    async def write(self, writes: Writes) -> None:
-        """Write what was decided; raises RacedError, and nothing of it stays, if that was on what is no longer so."""
-        await write_all(self._connection, writes)
+    async def write(self, writes: Writes) -> int | None:
+        """Write what was decided; raises RacedError, and nothing of it stays, if that was on what is no longer so.
+
+        Return `written_by` of its resources; None if there was nothing to write.
+        """
+        return await write_all(self._connection, writes)
 
     def _require_lock(self) -> None:
         if not self.is_locking:

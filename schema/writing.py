@@ -5,6 +5,7 @@ Each decision rests on resources as they were read: the statement fails as a who
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import asyncpg
@@ -37,7 +38,11 @@ class ResourceWrite:
 
 @dataclass(frozen=True, slots=True)
 class Writes:
-    """All that a batch changes; of `missing` it was decided that they do not exist."""
+    """All that a batch changes; of `missing` it was decided that they do not exist.
+
+    With `carried_at` it was decided at that time without reading: on what an earlier batch left of the resources, and as if
+    no hold that it places were there already.
+    """
 
     requests: Sequence[Request]
     resources: Sequence[ResourceWrite]
@@ -49,20 +54,28 @@ class Writes:
     holdings: Sequence[tuple[ResourceKey, Holding]] = ()
     holding_updates: Sequence[HoldingUpdate] = ()
     missing: Sequence[ResourceKey] = ()
+    carried_at: datetime | None = None
 
 
-async def write_all(connection: PoolConnectionProxy, writes: Writes) -> None:
-    """Write it; raises RacedError, and nothing of it stays, if it was decided on what is no longer so."""
+async def write_all(connection: PoolConnectionProxy, writes: Writes) -> int | None:
+    """Write it; raises RacedError, and nothing of it stays, if it was decided on what is no longer so.
+
+    Return the number of the transaction, which is `written_by` of the resources now; None if there was nothing to write.
+    """
     parts = _parts(writes)
     if not any(part.arguments[0] for part in parts):
-        return
+        return None
+    if writes.carried_at is not None:
+        parts += _checks(writes.carried_at, [hold.hold_id for _, hold in writes.holds])
     query, arguments = in_one_statement(parts)
     try:
-        await connection.fetch(query, *arguments)
+        (row,) = await connection.fetch(query, *arguments)
     except asyncpg.PostgresError as fault:
         if fault.sqlstate != _RACED:
             raise
         raise RacedError(str(fault)) from fault
+    written_by: int = row["written_by"]
+    return written_by
 
 
 def _parts(writes: Writes) -> list[Part]:
@@ -88,6 +101,14 @@ def _parts(writes: Writes) -> list[Part]:
     if writes.orders:
         parts.append(orders_part(writes.orders))
     return parts
+
+
+def _checks(carried_at: datetime, hold_ids: list[str]) -> list[Part]:
+    """Return what is to be so where nothing was read: the time is still now, the holds are new."""
+    return [
+        Part("clock", queries.CHECK_CLOCK, [carried_at], rows_wanted=1),
+        Part("placed", queries.FIND_PLACED_HOLDS, [hold_ids], rows_wanted=0),
+    ]
 
 
 def _requests(requests: Sequence[Request]) -> Part:

@@ -21,9 +21,10 @@ from workers.core.batch import Arrived, BatchDecision, Outcome, decide_batch, fa
 from workers.core.decide import PARKING
 from workers.core.kinds.registry import KINDS
 from workers.crash_points import CrashPoint, Reached
+from workers.keeping import Keeper, Noted
 from workers.pseudonyms import as_sent
 from workers.stages import Stage, Stages
-from workers.state_reading import needs_lock, read_states
+from workers.state_reading import Reading, needs_lock, read_states
 from workers.steps import CrowdedError, crowd_of, parts_around, step_of, with_steps
 
 RERUNS_MAX = 10
@@ -71,10 +72,11 @@ class Applier:
         reached: Reached,
         parking: timedelta = PARKING,
         buyer_kept: Callable[[str], str] = as_sent,
+        keeper: Keeper | None = None,
     ) -> None:
         """Take the way to open a transaction, how long outcomes are kept, how many holds a batch expires, and a hook.
 
-        How long a payment waits for its order, and what the audit calls a buyer.
+        How long a payment waits for its order, what the audit calls a buyer, and what keeps resources between batches.
         """
         self._transaction = transaction
         self._request_retention = request_retention
@@ -84,6 +86,7 @@ class Applier:
         self._reached = reached
         self._parking = parking
         self._buyer_kept = buyer_kept
+        self._keeper = keeper or Keeper()
 
     async def apply(self, commands: Sequence[Arrived]) -> Applied:
         """Decide and store a batch; raises only what is transient or not understood.
@@ -118,16 +121,25 @@ class Applier:
         return Applied(tuple(outcomes), {key: version for one in applied for key, version in one.versions.items()})
 
     async def _apply_part(self, commands: Sequence[Arrived]) -> Applied:
-        """Try without a lock, if the commands need none; who was raced once takes it, and gets on."""
+        """Try on what is kept, then without a lock, if the commands need none; who was raced takes it, and gets on."""
+        kept = self._keeper.take(commands)
+        if kept is not None:
+            try:
+                return _applied(await self._attempt(commands, is_locking=False, kept=kept))
+            except RacedError:
+                self._keeper.rest()
         if not needs_lock(commands):
             with suppress(LockNeededError, RacedError):
                 return _applied(await self._attempt(commands, is_locking=False))
         return await _unraced(partial(self._attempt, commands, is_locking=True))
 
-    async def _attempt(self, commands: Sequence[Arrived], *, is_locking: bool) -> BatchDecision:
+    async def _attempt(
+        self, commands: Sequence[Arrived], *, is_locking: bool, kept: Noted | None = None
+    ) -> BatchDecision:
         laps = self.stages.begin()
         async with self._transaction(is_locking=is_locking) as transaction:
-            read = await read_states(transaction, commands, self._expiries_max)
+            noted = kept or self._keeper.note(await read_states(transaction, commands, self._expiries_max))
+            read = noted.reading
             crowd = crowd_of(commands, read.states, read.decided, read.decided_at, read.due_max)
             if crowd is not None:
                 raise CrowdedError(crowd)
@@ -147,9 +159,10 @@ class Applier:
             laps.end(Stage.DECIDE)
             if not is_locking:  # what is written is committed
                 self._reached(CrashPoint.IN_TRANSACTION)
-            await transaction.write(_writes(decision, self._buyer_kept))
+            written_by = await transaction.write(_writes(decision, self._buyer_kept, read))
             if is_locking:
                 self._reached(CrashPoint.IN_TRANSACTION)
+        self._keeper.keep(noted, decision, written_by)
         laps.end(Stage.COMMIT)
         self._reached(CrashPoint.AFTER_COMMIT)
         return with_steps(decision, read.decided)
@@ -196,7 +209,7 @@ class Applier:
                         decided_at=read.decided_at,
                         detail=INTERNAL_ERROR_DETAIL,
                     )
-                await transaction.write(_writes(decision, self._buyer_kept))
+                await transaction.write(_writes(decision, self._buyer_kept, read))
             return with_steps(decision, read.decided)
 
         return await _unraced(refuse)
@@ -236,7 +249,7 @@ def _has_culprit(fault: Exception) -> bool:
     return isinstance(fault, CoreError) or is_culprit(fault)
 
 
-def _writes(decision: BatchDecision, buyer_kept: Callable[[str], str]) -> Writes:
+def _writes(decision: BatchDecision, buyer_kept: Callable[[str], str], read: Reading) -> Writes:
     return Writes(
         requests=decision.requests,
         resources=[ResourceWrite(key, before, now) for key, (before, now) in decision.resources.items()],
@@ -248,6 +261,7 @@ def _writes(decision: BatchDecision, buyer_kept: Callable[[str], str]) -> Writes
         payment_events=decision.payment_events,
         holdings=[(key, _with_buyer(holding, buyer_kept)) for key, holding in decision.holdings],
         holding_updates=decision.holding_updates,
+        carried_at=read.decided_at if read.is_carried else None,
     )
 
 

@@ -21,17 +21,25 @@ from workers.core.needs import claimed_pools, named_pools
 from workers.core.state import State
 
 EXPIRIES_LEAST = 100
+DEADLINES_MAX = 8  # the resources of a batch: of many at once the next batch is about others
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was read, as of the clock of Postgres: of what is over, `due_max` of each sort and resource at most."""
+    """What was read, as of the clock of Postgres: of what is over, `due_max` of each sort and resource at most.
+
+    `pools` are the names of those that were read, None: all of the resource. `due_at` is the first deadline of each resource
+    that has one; None if it was not read. With `is_carried` nothing was read: an earlier batch left it (`workers.keeping`).
+    """
 
     decided_at: datetime
     decided: Sequence[Decided]
     known: Known
     states: dict[ResourceKey, State]
     due_max: int
+    pools: Mapping[ResourceKey, Collection[str] | None]
+    due_at: Mapping[ResourceKey, datetime] | None = None
+    is_carried: bool = False
 
 
 async def read_states(transaction: Transaction, commands: Sequence[Arrived], expiries_max: int) -> Reading:
@@ -42,7 +50,9 @@ async def read_states(transaction: Transaction, commands: Sequence[Arrived], exp
     """
     keys = touched(commands)
     due_max = max(min(EXPIRIES_LEAST, expiries_max), expiries_max // max(1, len(keys)))
-    snapshot = await transaction.read(_wanted(commands, keys, due_max))
+    needs_deadlines = not transaction.is_locking and len(keys) <= DEADLINES_MAX
+    wanted = _wanted(commands, keys, due_max, needs_deadlines=needs_deadlines)
+    snapshot = await transaction.read(wanted)
     known = Known(
         events={row.request_id: row.events for row in snapshot.decided},
         owners={(row.source, row.claim_id): row.request_id for row in snapshot.decided if row.owns_claim},
@@ -56,7 +66,8 @@ async def read_states(transaction: Transaction, commands: Sequence[Arrived], exp
         for key, name, pool in await transaction.pools_of(claimed):
             states[key].pools[name] = pool
     known = await _know_payments(transaction, undecided, known)
-    return Reading(snapshot.now, snapshot.decided, known, states, due_max)
+    due_at = snapshot.due_at if needs_deadlines else None
+    return Reading(snapshot.now, snapshot.decided, known, states, due_max, wanted.pools, due_at)
 
 
 def needs_lock(commands: Iterable[Arrived]) -> bool:
@@ -69,7 +80,7 @@ def needs_lock(commands: Iterable[Arrived]) -> bool:
     )
 
 
-def _wanted(commands: Sequence[Arrived], keys: Sequence[ResourceKey], due_max: int) -> Wanted:
+def _wanted(commands: Sequence[Arrived], keys: Sequence[ResourceKey], due_max: int, *, needs_deadlines: bool) -> Wanted:
     return Wanted(
         keys=keys,
         claims=[
@@ -88,6 +99,7 @@ def _wanted(commands: Sequence[Arrived], keys: Sequence[ResourceKey], due_max: i
             if isinstance(arrived.command, commands_.OfHold)
         },
         buyers=_buyers(commands),
+        needs_deadlines=needs_deadlines,
     )
 
 

@@ -2,7 +2,8 @@
 -- $1 kinds, $2 resource ids, $3 whether all pools of the resource are needed, $4 whether also those that its holds claim,
 -- $5 how many holds that are over of each resource at most, the oldest first; $6 request ids, $7 sources, $8 claim ids;
 -- $9 kinds, $10 resource ids, $11 names of pools; $12 ids of holds; $13 ids of requests that may have been refused a hold;
--- $14 kinds, $15 resource ids, $16 buyers whose live holds are to be counted, those that are over included.
+-- $14 kinds, $15 resource ids, $16 buyers whose live holds are to be counted, those that are over included; $17 whether the
+-- first deadline of each resource is needed: of a live hold, an order that waits for payment, a payment that waits for its order.
 -- One row, each column an array of rows or null. What is over by the clock, or by the latest arrival that a resource has had,
 -- counts as over: after a failover the clock may be behind an arrival that is stored already.
 -- It is planned once, maybe on empty tables: `limit`, and ranges of whole keys, leave no choice but the right index.
@@ -150,4 +151,40 @@ select
               and (kind, resource_id, buyer) <= (asks.kind, asks.resource_id, asks.buyer)
               and status = 'held' and buyer is not null
         ) as live
-    ) end as live_holds
+    ) end as live_holds,
+    case when $17 then (
+        select array_agg(row (kind, resource_id, due_at))
+        from (
+            select touched.kind, touched.resource_id, least(
+                (
+                    select expires_at
+                    from holds
+                    where (kind, resource_id, expires_at) >= (touched.kind, touched.resource_id, '-infinity')
+                      and (kind, resource_id, expires_at) <= (touched.kind, touched.resource_id, 'infinity')
+                      and status = 'held'
+                    order by kind, resource_id, expires_at
+                    limit 1
+                ),
+                (
+                    select payment_due_at
+                    from orders
+                    where (kind, resource_id, payment_due_at) >= (touched.kind, touched.resource_id, '-infinity')
+                      and (kind, resource_id, payment_due_at) <= (touched.kind, touched.resource_id, 'infinity')
+                      and status = 'pending_payment'
+                    order by kind, resource_id, payment_due_at
+                    limit 1
+                ),
+                (
+                    select parked_until
+                    from payments
+                    where (kind, resource_id, parked_until) >= (touched.kind, touched.resource_id, '-infinity')
+                      and (kind, resource_id, parked_until) <= (touched.kind, touched.resource_id, 'infinity')
+                      and parked_until is not null
+                    order by kind, resource_id, parked_until
+                    limit 1
+                )
+            ) as due_at
+            from touched
+        ) as deadlines
+        where due_at is not null
+    ) end as due_at

@@ -131,7 +131,7 @@ async def test_r3_a_claim_of_an_open_transaction_is_waited_for(server: Server, *
 
 async def test_r3_a_claim_that_is_rolled_back_is_free(server: Server) -> None:
     """If the first gives up, the second has the claim."""
-    seconds: list[asyncio.Task[None]] = []
+    seconds: list[asyncio.Task[int | None]] = []
     async with server.store().transaction() as other:
         with pytest.raises(ZeroDivisionError):  # noqa: PT012 - it is the end of the block that counts
             async with server.store().transaction() as one:

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
@@ -12,13 +13,17 @@ from schema.writing import RacedError, ResourceWrite, Writes
 from tests.contract.stores import (
     AULA,
     BAR,
+    CLUB,
     NOW,
     Server,
     assert_empty,
     hold,
+    order,
+    payment,
     request,
     resource,
     resources_in,
+    sales,
     seen,
     stored,
     waits,
@@ -26,6 +31,8 @@ from tests.contract.stores import (
     write_of,
     writes,
 )
+from topics.orders import OrderStatus
+from topics.resources import HoldStatus
 
 
 async def write_alone(store: Store, one: Writes) -> None:
@@ -136,3 +143,58 @@ async def test_what_needs_more_than_one_statement_needs_locks(store: Store) -> N
         ):
             with pytest.raises(LockNeededError):
                 await reading
+
+
+async def test_who_wrote_is_told(store: Store) -> None:
+    """So that the next batch need not read it: what it says is what a reading says. With nothing to write nobody did."""
+    async with store.transaction(is_locking=False) as transaction:
+        written_by = await transaction.write(batch())
+    assert written_by is not None
+    assert (await stored(store, AULA)).written_by == written_by
+    async with store.transaction(is_locking=False) as transaction:
+        assert await transaction.write(writes()) is None
+
+
+@pytest.mark.parametrize(("ahead", "is_raced"), [(-4.0, False), (-6.0, True), (1.0, True)])
+async def test_a_time_that_was_carried_on_is_checked(store: Store, *, ahead: float, is_raced: bool) -> None:
+    """It is Postgres's own, of some seconds ago at most. Seen to fail without the check."""
+    one = replace(batch(), carried_at=datetime.now(UTC) + timedelta(seconds=ahead))
+    if is_raced:
+        with pytest.raises(RacedError):
+            await write_alone(store, one)
+        await assert_empty(store)
+    else:
+        await write_alone(store, one)
+        assert (await stored(store, AULA)).version == 1
+
+
+async def test_holds_that_nobody_looked_for_must_be_new(store: Store) -> None:
+    """Seen to fail without the check: the row was overwritten, and its units were taken twice."""
+    await write(store, writes(resources=[write_of(AULA)], holds=[(AULA, hold("h1"))]))
+    before = await stored(store, AULA)
+    carried_at = datetime.now(UTC) - timedelta(milliseconds=1)
+    there, new = (
+        replace(writes([request(name)], [write_of(AULA, before)], holds=[(AULA, hold(name))]), carried_at=carried_at)
+        for name in ("h1", "h2")
+    )
+    with pytest.raises(RacedError):
+        await write_alone(store, there)
+    await write_alone(store, new)
+
+
+async def test_the_first_deadlines_are_read_where_they_are_needed(store: Store) -> None:
+    """Of live holds, of orders that wait for payment, of payments that wait for their order; what is over counts."""
+    await write(store, writes(resources=[write_of(AULA), write_of(BAR), write_of(CLUB)]))
+    assert (await seen(store, AULA, needs_deadlines=True)).due_at == {}
+    later, over = hold("h1", expires_in=50), hold("h2", expires_in=-9, status=HoldStatus.EXPIRED)
+    await write(store, writes(holds=[(AULA, later), (AULA, over), (BAR, hold("h3"))]))
+    await write(store, sales([(BAR, order("o1", due_in=7)), (BAR, order("o2", due_in=1, status=OrderStatus.PAID))]))
+    of_club = [payment("p1", "o9", parked_for=-3), payment("p2", "o8", parked_for=5), payment("p3", "o7")]
+    await write(store, sales(payments=[(CLUB, one) for one in of_club]))
+    found = await seen(store, AULA, BAR, CLUB, needs_deadlines=True)
+    assert found.due_at == {
+        AULA: later.expires_at,
+        BAR: NOW + timedelta(seconds=7),
+        CLUB: NOW - timedelta(seconds=3),
+    }
+    assert (await seen(store, AULA)).due_at == {}

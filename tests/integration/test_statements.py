@@ -4,6 +4,8 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import count
 
 from asyncpg.connection import LoggedQuery
 
@@ -17,6 +19,7 @@ from topics.orders import PaymentReport
 from workers.applying import Applied, Applier
 from workers.core.batch import Arrived
 from workers.crash_points import Hooks
+from workers.keeping import Keeper
 
 ORDERING = {
     queries.READ_ORDERS,
@@ -37,6 +40,7 @@ class Counted:
             request_retention=timedelta(days=14),
             expiries_max=expiries_max,
             reached=Hooks().reached,
+            keeper=Keeper(partial(next, count(step=60))),  # nothing is kept for so long: each batch reads
         )
 
     @asynccontextmanager

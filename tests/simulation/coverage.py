@@ -31,6 +31,8 @@ WANTED = (
     "resumed as a zombie",
     "zombie about to commit",
     "raced by another worker",
+    "decided without reading",
+    "kept what was so no more",
     "rebalance seen by a worker",
     "commit of a generation that was over",
     "broker's clock stepped",

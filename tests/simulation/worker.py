@@ -26,9 +26,11 @@ from topics.partitions import partition_of
 from topics.producer import Acknowledgement, Record, SendAll
 from topics.redis_patience import Rest
 from workers.applying import Applier, OpenTransaction
+from workers.core.batch import Arrived
 from workers.crash_points import CrashPoint
 from workers.emitting import Emitter
 from workers.invalidation import Invalidator
+from workers.keeping import Keeper, Noted
 from workers.mirroring import Mirror
 from workers.pipeline import Limits, Pipeline
 from workers.reading import Incoming, Reader
@@ -59,6 +61,25 @@ class Delivery:
     def acknowledge(self) -> None:
         """Let the next commit cover it, and all before it: a gap is not forgiven, and nobody asks whose it is."""
         self.worker.acknowledged[self.place] = self.incoming.offset + 1
+
+
+class _CountingKeeper(Keeper):
+    """Says how often a batch is decided on what an earlier one left."""
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site.world.time)
+        self._counts = site.counts
+
+    def take(self, commands: Sequence[Arrived]) -> Noted | None:
+        """Take it, and count."""
+        noted = super().take(commands)
+        self._counts["decided without reading"] += noted is not None
+        return noted
+
+    def rest(self) -> None:
+        """Rest, and count."""
+        super().rest()
+        self._counts["kept what was so no more"] += 1
 
 
 class Worker:
@@ -217,6 +238,7 @@ class Worker:
                 parking=PARKING,
                 expiries_max=self._random.choice(site.expiries),
                 reached=self._reached,
+                keeper=_CountingKeeper(site),
             ),
             invalidator=Invalidator(TombstonesOfWorker(site.cache, site.line("redis"), site.news)),
             mirror=Mirror(MemoryMirror(lambda: 0), Rest(0.0)),  # slots have nothing that is mirrored

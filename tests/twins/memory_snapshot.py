@@ -25,6 +25,7 @@ def read_batch(tables: Tables, now: datetime, values: Sequence[Any]) -> list[Any
     """Answer READ_BATCH: one row of arrays of rows, in place of an empty one null."""
     kinds, resource_ids, need_all, need_claimed, due_max, *rest = values
     request_ids, sources, claim_ids, *named, hold_ids, refused_ids = rest[:8]
+    *buyers, needs_deadlines = rest[8:]
     keys = list(zip(kinds, resource_ids, strict=True))
     touched = [key for key in keys if key in tables.resources]
     until = max([now, *(tables.resources[key]["last_arrived_at"] for key in touched)])
@@ -46,7 +47,8 @@ def read_batch(tables: Tables, now: datetime, values: Sequence[Any]) -> list[Any
         _rows(_OF_HOLDS, due),
         _rows(_OF_HOLDS, of_names),
         _rows(_REFUSED_COLUMNS, (row for row in refused if row["command"] == "Hold" and row["reason"] is not None)),
-        [(*asked, _live_holds(tables, asked)) for asked in zip(*rest[8:], strict=True)],
+        [(*asked, _live_holds(tables, asked)) for asked in zip(*buyers, strict=True)],
+        list(_deadlines(tables, touched)) if needs_deadlines else [],
     ]
     return [(now, *(column or None for column in columns))]
 
@@ -63,6 +65,16 @@ def _due(tables: Tables, key: Key, until: datetime) -> list[Row]:
     """Return the live holds of a resource that are over, the oldest first."""
     live = (row for row in tables.holds.values() if _key(row) == key and row["status"] == "held")
     return sorted((row for row in live if row["expires_at"] <= until), key=lambda row: row["expires_at"])
+
+
+def _deadlines(tables: Tables, keys: Iterable[Key]) -> Iterator[tuple[str, str, datetime]]:
+    """Yield the first deadline of each resource that has one."""
+    sales = list(due_sales(tables))
+    for key in keys:
+        held = (row["expires_at"] for row in tables.holds.values() if _key(row) == key and row["status"] == "held")
+        first = min([*held, *(due_at for of, due_at in sales if of == key)], default=None)
+        if first is not None:
+            yield *key, first
 
 
 def _claimed(tables: Tables, holds: Iterable[Row]) -> Iterator[tuple[str, str, str]]:
