@@ -171,7 +171,8 @@ async def check_staged(site: Installation, sale: Sale) -> None:
 async def test_e1_e36_r13_a_flash_sale(site: Installation) -> None:
     """In peace: buyers and provider did everything that makes it hard, and all books agree.
 
-    Seen to fail (an order stays `refund_required`) when `paying._owe` asks for no refund.
+    Seen to fail (an order stays `refund_required`) when `paying._owe` asks for no refund, when an order that is called off is
+    kept as one that its deadline ended, and without those who think again.
     """
     site.more |= provider.ENVIRONMENT
     await asyncio.gather(site.start_worker(), site.start_worker())
