@@ -10,8 +10,9 @@ bin := .venv/bin
 help: ## list these targets
 	@$(PYTHON) firmhold/local/bootstrap.py help
 
+# A PYTHON that nobody named may give way to a faster one of the system.
 venv: ## create or refresh .venv from requirements.lock
-	@$(PYTHON) firmhold/local/bootstrap.py venv
+	@$(PYTHON) firmhold/local/bootstrap.py venv $(if $(filter file,$(origin PYTHON)),--or-faster)
 
 up: venv ## start everything and stay; Ctrl-C or `make down` stops it
 	@$(bin)/firmhold up

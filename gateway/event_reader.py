@@ -4,6 +4,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from typing import Any, Protocol
 
 import structlog
@@ -52,9 +53,8 @@ class EventReader:
         read_strangers_records()
         self._bootstrap_servers = bootstrap_servers
         self._partitions = [
-            TopicPartition(catalogue.events(kind), partition)
+            [TopicPartition(catalogue.events(kind), partition) for partition in range(catalogue.partitions)]
             for kind in KINDS
-            for partition in range(catalogue.partitions)
         ]
         self._waiters = waiters
         self._decided = decided
@@ -83,6 +83,26 @@ class EventReader:
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _read(self) -> None:
+        """Read each topic by itself: broker and client take time for every partition that is asked for, with news or not."""
+        async with AsyncExitStack() as stack:
+            consumers = [await self._open(stack, partitions) for partitions in self._partitions]
+            for consumer, partitions in zip(consumers, self._partitions, strict=True):
+                await self._take_position(consumer, partitions)
+            self._alive_at = time.monotonic()
+            self.reading.set()
+            self._waiters.tell_of_gap()
+            running = [asyncio.create_task(self._follow(consumer)) for consumer in consumers]
+            running.append(asyncio.create_task(self._watch(consumers[0])))
+            try:
+                done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in running:
+                    task.cancel()
+                await asyncio.gather(*running, return_exceptions=True)
+            for task in done:
+                task.result()
+
+    async def _open(self, stack: AsyncExitStack, partitions: Sequence[TopicPartition]) -> Any:  # noqa: ANN401
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap_servers,
             client_id="firmhold-gateway",
@@ -91,32 +111,26 @@ class EventReader:
             fetch_max_wait_ms=500,
             max_partition_fetch_bytes=4 * 1024 * 1024,
         )
-        watching: asyncio.Task[None] | None = None
-        try:
-            await consumer.start()
-            await self._take_position(consumer)
-            self._alive_at = time.monotonic()
-            self.reading.set()
-            self._waiters.tell_of_gap()
-            watching = asyncio.create_task(self._watch(consumer))
-            while True:
-                batches = await consumer.getmany(timeout_ms=1_000, max_records=_RECORDS_MAX)
-                for partition, records in batches.items():
-                    self._answer(records)
-                    if (follower := self._followers.get(partition.topic)) is not None:
-                        hand_out(follower, records)
-                    self._positions[partition] = records[-1].offset + 1
-        finally:
-            if watching is not None:
-                watching.cancel()
-            await consumer.stop()
+        stack.push_async_callback(consumer.stop)
+        await consumer.start()
+        consumer.assign(partitions)
+        return consumer
+
+    async def _follow(self, consumer: Any) -> None:  # noqa: ANN401 - aiokafka is not typed
+        while True:
+            batches = await consumer.getmany(timeout_ms=1_000, max_records=_RECORDS_MAX)
+            for partition, records in batches.items():
+                self._answer(records)
+                if (follower := self._followers.get(partition.topic)) is not None:
+                    hand_out(follower, records)
+                self._positions[partition] = records[-1].offset + 1
 
     async def _watch(self, consumer: Any) -> None:  # noqa: ANN401 - aiokafka is not typed
         """Ask the broker for a sign of life, again and again: fetching hides that it is away."""
         while True:
             try:
                 async with asyncio.timeout(_SIGN_OF_LIFE_SECONDS):
-                    await consumer.end_offsets(self._partitions[:1])
+                    await consumer.end_offsets(self._partitions[0][:1])
                 self._alive_at = time.monotonic()
             except (KafkaError, OSError, TimeoutError):
                 _log.warning("kafka gives no sign of life")
@@ -126,15 +140,14 @@ class EventReader:
         """Tell whether events are followed and the broker gave a sign of life of late."""
         return self.reading.is_set() and time.monotonic() - self._alive_at < 3 * _SIGN_OF_LIFE_SECONDS
 
-    async def _take_position(self, consumer: Any) -> None:  # noqa: ANN401 - aiokafka is not typed
+    async def _take_position(self, consumer: Any, partitions: Sequence[TopicPartition]) -> None:  # noqa: ANN401
         """Go on where we were; begin at the end where we were not yet."""
-        consumer.assign(self._partitions)
-        unread = [partition for partition in self._partitions if partition not in self._positions]
+        unread = [partition for partition in partitions if partition not in self._positions]
         if unread:
             self._positions |= await consumer.end_offsets(unread)
-            for follower in self._followers.values():
-                follower.lost()
-        for partition in self._partitions:
+            for topic in {partition.topic for partition in unread} & self._followers.keys():
+                self._followers[topic].lost()
+        for partition in partitions:
             consumer.seek(partition, self._positions[partition])
 
     def _answer(self, records: Iterable[ConsumerRecord]) -> None:

@@ -116,6 +116,7 @@ class Pipeline:
         self._inbox_bytes = 0
         self._has_room = asyncio.Event()
         self._has_room.set()
+        self._has_news = asyncio.Event()
         self._decided: asyncio.Queue[Batch] = asyncio.Queue(limits.batches_in_flight_max)
         self._culprits_at: deque[float] = deque()
         self._stopping = asyncio.Event()
@@ -128,6 +129,7 @@ class Pipeline:
         await self._has_room.wait()
         self._weigh(delivery, +1)
         await self._inbox.put(delivery)
+        self._has_news.set()
 
     def _weigh(self, delivery: Delivery, step: int) -> None:
         self._inbox_bytes += step * len(delivery.incoming.value or b"")
@@ -163,6 +165,7 @@ class Pipeline:
     def stop(self) -> None:
         """Take no new batch; what has begun is finished by `run`, as long as its owner lets it."""
         self._stopping.set()
+        self._has_news.set()
 
     async def _decide_batches(self) -> None:
         while (reads := await self._next_reads()) is not None:
@@ -177,17 +180,13 @@ class Pipeline:
         A batch has at most so many commands, but for a single record that carries more. Its records are read one behind
         the other: between those of Faust's doings each would take twice as long.
         """
+        while self._inbox.empty() and not self._stopping.is_set():
+            self._has_news.clear()
+            await self._has_news.wait()
         if self._stopping.is_set():
             return None
-        first = asyncio.ensure_future(self._inbox.get())
-        stopped = asyncio.ensure_future(self._stopping.wait())
-        await asyncio.wait((first, stopped), return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        if self._stopping.is_set():
-            first.cancel()
-            return None
-        reads = [self._read(first.result())]
-        commands = len(reads[0].items)
+        reads: list[Read] = []
+        commands = 0
         while commands < self._limits.batch_commands_max and not self._inbox.empty():
             reads.append(self._read(self._inbox.get_nowait()))
             commands += len(reads[-1].items)
@@ -254,11 +253,12 @@ class Pipeline:
             self._decided.task_done()
 
     async def _emit(self, batch: Batch) -> None:
+        records = self._emitter.records(batch.items, batch.applied)  # made while redis is being told
         laps = self.stages.begin()
         await batch.telling_redis
         laps.end(Stage.INVALIDATE)
         self._reached(CrashPoint.AFTER_INVALIDATION)
-        await self._send_all(self._emitter.records(batch.items, batch.applied))
+        await self._send_all(records)
         laps.end(Stage.EMIT)
         self._reached(CrashPoint.AFTER_EVENTS)
         self._reached(CrashPoint.BEFORE_ACK)

@@ -44,7 +44,8 @@ def target_lines(results: Results) -> list[tuple[str, str, str, str]]:
 
 def show(results: Results, console: Console) -> None:
     """Print the tables."""
-    table = Table(*HEADINGS, title=f"{results.machine.processor}, {results.machine.cores} cores")
+    machine = results.machine
+    table = Table(*HEADINGS, title=f"{machine.processor}, {machine.cores} cores, Python {machine.python}")
     for line in lines_of(results):
         table.add_row(*line)
     console.print(table)

@@ -3,6 +3,9 @@
 `python3 firmhold/local/bootstrap.py venv` leaves a complete environment or says in one line why not. A stamp is written
 last: without it `.venv` is half done and is built anew, with the right one nothing is done. A file lock keeps two of it
 apart, and pip inherits that lock, so that a killed bootstrap's pip holds off the next.
+
+With `--or-faster`, which the Makefile says where nobody named a PYTHON, a new `.venv` is made with the system's Python if that
+is clearly faster: many a pyenv has built its own without optimisations.
 """
 
 from __future__ import annotations
@@ -17,11 +20,18 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parents[2]
 URLS = ("FIRMHOLD_KAFKA", "FIRMHOLD_POSTGRES", "FIRMHOLD_REDIS")
 PYTHONS = ((3, 11), (3, 12))
+SYSTEM_PYTHON = "/usr/bin/python3"
+OR_FASTER = "--or-faster"
+FASTER_MIN = 1.2
+PACE_ROUNDS = 9  # of two Pythons in turn, about a second in all
+PACE_SECONDS_MAX = 10
 UV = "uv==0.13.8"
 # What is pinned for a checkout, and of that what an image needs: neither the tools nor the local servers.
 LOCKS = {
@@ -56,6 +66,43 @@ def refuse_unfit(environment: dict[str, str]) -> None:
     servers_elsewhere = all(environment.get(url) for url in URLS) and sys.version_info[:2] in PYTHONS
     if reason and not servers_elsewhere:
         raise BootstrapError(f"{reason}; or run it there and set {', '.join(URLS)} to servers of your own.")
+
+
+def pace_of(python: str) -> tuple[str, float] | None:
+    """Run `pace.py` in a Python: its version and the seconds of its work; nothing where it fails or our stack cannot run."""
+    command = [python, str(Path(__file__).with_name("pace.py"))]
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PACE_SECONDS_MAX, check=True
+        )
+        told = json.loads(done.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return None
+    system, machine, libc, implementation, version = told["here"]
+    reason = unfit(system, machine, libc, implementation, tuple(version))
+    return None if reason else (told["version"], told["seconds"])
+
+
+def faster(own: str, other: str) -> str | None:
+    """Return the version of the other Python where that is clearly faster; nothing where it is the same, slower or unfit.
+
+    They run in turn and the middle one of the ratios counts: what slows the machine for a while slows both.
+    """
+    if os.path.realpath(own) == os.path.realpath(other):
+        return None
+    version, ratios = "", []
+    for _ in range(PACE_ROUNDS):
+        mine = pace_of(own)
+        its = pace_of(other) if mine else None
+        if mine is None or its is None:
+            return None
+        version = its[0]
+        ratios.append(mine[1] / its[1])
+    ratio = sorted(ratios)[PACE_ROUNDS // 2]
+    if ratio < FASTER_MIN:
+        return None
+    say(f"{other} is {ratio:.1f} times as fast as {own}: taking it (PYTHON=... names another)")
+    return version
 
 
 def wanted_stamp(checkout: Path) -> str:
@@ -118,8 +165,8 @@ def run(arguments: list[str], log: Path, failure: str) -> None:
         raise BootstrapError(f"{failure}\n{tail}\n(the whole of it is in {log})")
 
 
-def install(checkout: Path) -> None:
-    """Build `.venv` from nothing; the stamp comes last."""
+def install(checkout: Path, rival: str | None) -> None:
+    """Build `.venv` from nothing, with this Python or with a rival that is clearly faster; the stamp comes last."""
     home = checkout / ".venv"
     log = checkout / ".local" / "logs" / "bootstrap.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -128,12 +175,15 @@ def install(checkout: Path) -> None:
     python = str(home / "bin/python")
     pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--no-input", "--no-deps"]
 
-    say(f"creating .venv with Python {platform.python_version()}")
+    own = os.path.realpath(sys.executable)  # an activated `.venv` has a Python that is about to be removed
+    version = faster(own, rival) if rival else None
+    maker = rival if rival and version else own
+    say(f"creating .venv with Python {version or platform.python_version()}")
     stamp_file(checkout).unlink(missing_ok=True)
     if home.exists():
         shutil.rmtree(home)
     run(
-        [sys.executable, "-m", "venv", str(home)],
+        [maker, "-m", "venv", str(home)],
         log,
         "python3 could not create .venv; Debian and Ubuntu keep that in a package: apt-get install python3-venv",
     )
@@ -150,8 +200,8 @@ def install(checkout: Path) -> None:
     fresh.replace(stamp_file(checkout))
 
 
-def ensure_environment(checkout: Path) -> None:
-    """Bring `.venv` up to the lock; costs a few milliseconds where it already is."""
+def ensure_environment(checkout: Path, rival: str | None = None) -> None:
+    """Bring `.venv` up to the lock; costs a few milliseconds where it already is, whatever Python it was made with."""
     if is_complete(checkout):
         return
     refuse_unfit(dict(os.environ))
@@ -160,7 +210,7 @@ def ensure_environment(checkout: Path) -> None:
         if is_complete(checkout):
             return
         started = time.monotonic()
-        install(checkout)
+        install(checkout, rival)
         say(f".venv is ready ({time.monotonic() - started:.0f} s)")
     finally:
         os.close(descriptor)
@@ -189,8 +239,13 @@ def show_targets(checkout: Path) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Do what the Makefile asks: `venv`, `lock` or `help`."""
-    actions = {"venv": ensure_environment, "lock": compile_lock, "help": show_targets}
+    """Do what the Makefile asks: `venv`, at will with `--or-faster`, `lock` or `help`."""
+    rival = SYSTEM_PYTHON if OR_FASTER in arguments else None
+    actions: dict[str, Callable[[Path], None]] = {
+        "venv": partial(ensure_environment, rival=rival),
+        "lock": compile_lock,
+        "help": show_targets,
+    }
     try:
         actions[arguments[0] if arguments else "venv"](HERE)
     except BootstrapError as error:

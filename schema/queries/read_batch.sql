@@ -185,6 +185,7 @@ select
                 )
             ) as due_at
             from touched
+            offset 0  -- else Postgres looks twice: for what it shows, and for what it filters
         ) as deadlines
         where due_at is not null
     ) end as due_at
