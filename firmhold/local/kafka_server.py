@@ -22,7 +22,7 @@ from firmhold.local.wheels import package_folder
 HEAP = "512m"
 QUICKLY_STARTED = ("-XX:TieredStopAtLevel=1",)
 """The quick compiler alone: 2.2 s of processor for a start instead of 3.7."""
-LONG_LIVED = ("-XX:+UseSerialGC",)
+LONG_LIVED = ("-XX:+UseSerialGC", "-XX:+UseTransparentHugePages")
 """Both compilers, and the collector for few cores: once warm, half the processor time for each request."""
 INTERNAL_PARTITIONS = 8
 LOG4J = Path(__file__).with_name("kafka-log4j2.properties")
