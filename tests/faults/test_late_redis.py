@@ -104,7 +104,7 @@ class Scene:
 
         await eventually(unlocked, what="the lock is over")
         assert await version(self.gateway()) == self.values[NAME].version
-        assert await self.is_stored()
+        await eventually(self.is_stored, what="the value is stored")
 
 
 @pytest_asyncio.fixture
@@ -168,7 +168,7 @@ async def test_e57_a_value_that_is_stored_too_late(scene: Scene, flushed: bool) 
     """
     scene.door.late = scene.behind._store.sha.encode()
     assert await version(scene.gateway(scene.behind)) == 1
-    assert scene.door.kept.is_set()
+    await asyncio.wait_for(scene.door.kept.wait(), 20)
     assert await scene.is_locked()
     await scene.write(2)
     if flushed:
