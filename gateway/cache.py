@@ -156,7 +156,9 @@ class Cache:
         owner = uuid.uuid4().hex
         deadline = self._clock_seconds() + self._bounds.wait_ms / 1000
         if storing := {self._being_stored[name] for name in _names(untold) if name in self._being_stored}:
-            await asyncio.wait(storing)  # else we found our own lock, and took it for another gateway's
+            await asyncio.wait(
+                storing, timeout=self._bounds.wait_ms / 1000
+            )  # else we found our own lock, and took it for another gateway's
         while True:
             locked = await self._store.lock(_names(untold), owner, self._bounds.lock_ms)
             for one in list(untold):
@@ -198,10 +200,10 @@ class Cache:
         entries = {name: self._entry(values.get(name, ABSENT), locked.seen[name].now_ms) for name in names}
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._being_stored |= dict.fromkeys(names, stored)
-        self.reads[Source.LOADED] += len(missing)
-        for one in missing:
-            tell(one, values.get(one.name, ABSENT))
         try:
+            self.reads[Source.LOADED] += len(missing)
+            for one in missing:
+                tell(one, values.get(one.name, ABSENT))
             with suppress(CacheUnavailableError):
                 await release(entries)
         finally:

@@ -18,6 +18,7 @@ from schema.orders import orders_part, payment_events_part, payments_part
 from schema.rows import Hold, Holding, HoldingUpdate, Order, Payment, PaymentEvent, Pool, Request, Resource, ResourceKey
 from schema.seat_holds import seat_ends_part, seat_holds_part
 from schema.snapshots import columns_of
+from topics.identifiers import hold_id_of
 
 _encode: Final = msgspec.json.encode
 _RACED: Final = "RC001"
@@ -41,7 +42,7 @@ class Writes:
     """All that a batch changes; of `missing` it was decided that they do not exist.
 
     With `carried_at` it was decided at that time without reading: on what an earlier batch left of the resources, and as if
-    no hold that it places were there already.
+    there were nothing yet of its commands, which all ask for holds.
     """
 
     requests: Sequence[Request]
@@ -66,7 +67,7 @@ async def write_all(connection: PoolConnectionProxy, writes: Writes) -> int | No
     if not any(part.arguments[0] for part in parts):
         return None
     if writes.carried_at is not None:
-        parts += _checks(writes.carried_at, [hold.hold_id for _, hold in writes.holds])
+        parts += _checks(writes.carried_at, [request.request_id for request in writes.requests])
     query, arguments = in_one_statement(parts)
     try:
         (row,) = await connection.fetch(query, *arguments)
@@ -103,11 +104,15 @@ def _parts(writes: Writes) -> list[Part]:
     return parts
 
 
-def _checks(carried_at: datetime, hold_ids: list[str]) -> list[Part]:
-    """Return what is to be so where nothing was read: the time is still now, the holds are new."""
+def _checks(carried_at: datetime, request_ids: list[str]) -> list[Part]:
+    """Return what is to be so where nothing was read: the time is still now, and the commands, all of holds, left no traces.
+
+    Those that are refused too: the hold that such a one placed, and whose request was purged, would have answered it.
+    """
+    hold_ids = [hold_id_of(request_id) for request_id in request_ids]
     return [
         Part("clock", queries.CHECK_CLOCK, [carried_at], rows_wanted=1),
-        Part("placed", queries.FIND_PLACED_HOLDS, [hold_ids], rows_wanted=0),
+        Part("traces", queries.FIND_TRACES, [hold_ids, request_ids], rows_wanted=0),
     ]
 
 

@@ -13,19 +13,17 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from schema.rows import Hold as HoldRow
 from schema.rows import ResourceKey
 from topics.commands import Hold
 from workers.core.batch import Arrived, BatchDecision, Known
 from workers.core.kinds.registry import KINDS
 from workers.core.needs import named_pools
-from workers.core.state import State
+from workers.core.state import State, deadline
 from workers.state_reading import Reading
 
 KEPT_SECONDS: Final = 1.0
-"""How long a resource is not read: for so long Postgres's clock is carried on, and what is repaired by hand goes unseen.
-
-Nothing lives shorter: of what is over before the next reading nothing began after the last one.
-"""
+"""How long a resource is not read: for so long Postgres's clock is carried on, and what is repaired by hand goes unseen."""
 REST_SECONDS: Final = 1.0
 """How long everything is read after a write found a guess to be wrong: whatever it was, there may be more of it."""
 _RESOURCES_MAX: Final = 64
@@ -93,10 +91,11 @@ class Keeper:
             return None
         if at < self._resting_until or any(arrived.request_id in self._recent for arrived in commands):
             return None
-        if not all(_is_plain(arrived, kept[arrived.key]) for arrived in commands):
+        decided_at = max(one.now + timedelta(seconds=at - one.at) for one in kept.values())
+        if not all(_is_plain(arrived, kept[arrived.key], decided_at) for arrived in commands):
             return None
         reading = Reading(
-            decided_at=max(one.now + timedelta(seconds=at - one.at) for one in kept.values()),
+            decided_at=decided_at,
             decided=(),
             known=Known({}, {}),
             states={key: one.state for key, one in kept.items()},
@@ -130,10 +129,17 @@ class Keeper:
             if key in decision.resources:
                 resource = replace(resource, written_by=written_by)
             left = State(key, resource, state.pools, finder=state.finder)
-            due_at = reading.due_at.get(key)
+            due_at = _first(reading.due_at.get(key), (hold for of, hold in decision.holds if of == key))
             self._kept[key] = _Kept(left, _known(reading, state), due_at, reading.decided_at, noted.at, noted.read_at)
-        while len(self._kept) > _RESOURCES_MAX:
-            del self._kept[next(iter(self._kept))]
+        self._forget(noted.at)
+
+    def _forget(self, at: float) -> None:
+        """Drop what is too old, and what is too much, from the front."""
+        while self._kept:
+            oldest = next(iter(self._kept))
+            if len(self._kept) <= _RESOURCES_MAX and at - self._kept[oldest].read_at < KEPT_SECONDS:
+                break
+            del self._kept[oldest]
 
 
 def _covers(kept: _Kept, pools: Collection[str] | None, at: float) -> bool:
@@ -143,12 +149,20 @@ def _covers(kept: _Kept, pools: Collection[str] | None, at: float) -> bool:
     return kept.pools is None or (pools is not None and kept.pools.issuperset(pools))
 
 
-def _is_plain(arrived: Arrived, kept: _Kept) -> bool:
-    """Tell whether all that the command is decided on is in what is kept: it places a hold, and nothing is over before it."""
+def _is_plain(arrived: Arrived, kept: _Kept, decided_at: datetime) -> bool:
+    """Tell whether all that the command is decided on is in what is kept: it places a hold, and nothing is over before it.
+
+    A time that is carried on is a little late, and a command counts as arrived no later than it is decided: where that moment
+    matters, as the resource opens or closes just then, Postgres is asked.
+    """
     command, resource = arrived.command, kept.state.resource
     if not isinstance(command, Hold) or arrived.step_of is not None or resource is None:
         return False
-    if command.buyer is not None and resource.settings.holds_per_buyer is not None:
+    settings = resource.settings
+    if command.buyer is not None and settings.holds_per_buyer is not None:
+        return False
+    bounds = (settings.opens_at, settings.closes_at)
+    if any(bound is not None and decided_at < bound <= arrived.appended_at for bound in bounds):
         return False
     return kept.due_at is None or max(arrived.appended_at, resource.last_arrived_at) < kept.due_at
 
@@ -157,3 +171,9 @@ def _known(reading: Reading, state: State) -> frozenset[str] | None:
     """Return the pools of which a batch knew whether they are there, and what is left of them; None: all."""
     names = reading.pools[state.key]
     return None if names is None else frozenset(chain(names, state.pools))
+
+
+def _first(due_at: datetime | None, holds: Iterable[HoldRow]) -> datetime | None:
+    """Return the first deadline: a hold's own may be the first where its resource's arrivals are ahead of the clock."""
+    deadlines = (one for one in (due_at, *map(deadline, holds)) if one is not None)
+    return min(deadlines, default=None)

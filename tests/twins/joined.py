@@ -14,7 +14,7 @@ from schema.one_statement import Part, in_one_statement
 _PARTS = {
     "resources": queries.WRITE_RESOURCES,
     "clock": queries.CHECK_CLOCK,
-    "placed": queries.FIND_PLACED_HOLDS,
+    "traces": queries.FIND_TRACES,
     "created": queries.FIND_CREATED_RESOURCES,
     "requests": queries.WRITE_REQUESTS,
     "payments": queries.WRITE_PAYMENTS,

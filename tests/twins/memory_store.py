@@ -174,13 +174,13 @@ class _Session:
 
     async def _run_parts(self, parts: Sequence[Part]) -> list[Row]:
         """Run them in their order; what one of them reads is as of the beginning."""
-        resources, holds = dict(self._server.tables.resources), dict(self._server.tables.holds)
+        resources = dict(self._server.tables.resources)
         for part in parts:
             match part.query:
                 case queries.FIND_CREATED_RESOURCES:
                     rows = [resources[key] for key in zip(*part.arguments, strict=True) if key in resources]
-                case queries.FIND_PLACED_HOLDS:
-                    rows = [holds[hold_id] for hold_id in part.arguments[0] if hold_id in holds]
+                case queries.FIND_TRACES:
+                    rows = tables_.traces(self._server.tables, *part.arguments)
                 case queries.CHECK_CLOCK:
                     rows = (
                         [{}]

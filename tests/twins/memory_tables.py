@@ -113,6 +113,12 @@ def pools_in(tables: Tables, columns: Sequence[Any]) -> list[tuple[str, str, str
     return [key for key in tables.pools if key[:2] in keys]
 
 
+def traces(tables: Tables, hold_ids: Sequence[str], request_ids: Sequence[str]) -> list[Row]:
+    """Return the holds of these ids, and the steps that were taken for these requests."""
+    holds = [tables.holds[hold_id] for hold_id in hold_ids if hold_id in tables.holds]
+    return [*holds, *(row for row in tables.requests.values() if row["step_of"] in request_ids)]
+
+
 def due_sales(tables: Tables) -> Iterator[tuple[Key, datetime]]:
     """Yield the resource and the end of all that is pending or parked."""
     for row in tables.orders.values():

@@ -20,12 +20,13 @@ from tests.twins.memory_store import MemoryPool, MemoryPostgres, store_on
 from tests.unit.builders import START, arrived
 from tests.unit.histories import asks, command_of, definitions, numbers, plain, tokens, verbs
 from tests.unit.reference_model import Ask, Asked, Definition, Name, OfHold, Sweep
-from topics.commands import Command, Confirm, DefineResource, Hold
+from topics.commands import Cancel, Command, Confirm, DefineResource, Hold
 from topics.seating import Row
 from workers.applying import Applied, Applier
 from workers.core.batch import Arrived
 from workers.crash_points import Hooks
 from workers.keeping import KEPT_SECONDS, REST_SECONDS, Keeper
+from workers.steps import step_of
 
 ROOM = ResourceKey("slot", "room")
 ALICE = "gateway/alice"
@@ -216,6 +217,60 @@ async def test_a_hold_whose_outcome_was_purged_stands_for_it() -> None:
     await site.send([asked], by=other)
     assert site.readings
     assert site.pool()["held"] == 3
+
+
+async def test_a_purged_outcome_is_not_refused_either() -> None:
+    """The hold that a command placed answers it, though nothing is left by now. Seen to fail if only new holds are looked for."""
+    site = await room(capacity=2)
+    asked = arrived(Hold(resource_id="room"), claim="mine", appended_at=site.clock.now())
+    await site.send([asked])
+    site.server.tables.requests.pop(asked.request_id)
+    site.server.tables.owners.pop(asked.claim)
+    other = site.another(site.clock.monotonic)
+    assert reasons(await site.apply(Hold(resource_id="room"), by=other)) == ["sold_out"]
+    assert reasons(await site.send([asked], by=other)) == [None]
+    assert site.readings
+
+
+async def test_steps_that_a_dead_worker_took_are_told() -> None:
+    """By whoever decides their command, which reads them. Seen to fail (nothing of them is told) without looking for steps."""
+    site = await room(capacity=9)
+    asked = arrived(Hold(resource_id="room"), claim="mine", appended_at=site.clock.now())
+    await site.send([step_of(asked, 1)])
+    await site.apply(Hold(resource_id="room"), by=(other := site.another(site.clock.monotonic)))
+    await site.send([asked], by=other)
+    assert site.readings
+
+
+@pytest.mark.parametrize("bound", ["opens_at", "closes_at"])
+async def test_the_moment_in_which_a_resource_opens_or_closes_is_judged_by_postgres(bound: str) -> None:
+    """A time that is carried on may be late, and a command never arrives after its decision.
+
+    Seen to fail (refused as not open yet, granted though closed) without asking.
+    """
+    site = Site()
+    moment = site.clock.now() + timedelta(milliseconds=500)
+    lateness = 0.0
+    late = site.another(lambda: site.clock.monotonic() - lateness)
+    await site.apply(DefineResource(resource_id="room", capacity=9, **{bound: moment}), by=late)  # type: ignore[arg-type]
+    lateness = 0.1
+    site.clock.wait(0.45)
+    before = reasons(await site.apply(Hold(resource_id="room"), by=late))
+    assert before == (["not_open_yet"] if bound == "opens_at" else [None])
+    assert not site.readings
+    site.clock.wait(0.06)
+    later = reasons(await site.apply(Hold(resource_id="room"), by=late))
+    assert later == ([None] if bound == "opens_at" else ["closed"])
+
+
+async def test_arrivals_ahead_of_the_clock_let_new_holds_end_at_once() -> None:
+    """After a failover. Seen to fail (sold out) without the deadlines of the holds that the batch itself placed."""
+    site = await room(capacity=1, hold_seconds=2)
+    (hold_id,) = site.server.tables.holds
+    await site.apply(Cancel(resource_id="room", hold_id=hold_id))
+    site.clock.wait(-10)
+    assert reasons(await site.apply(Hold(resource_id="room"))) == [None]
+    assert reasons(await site.apply(Hold(resource_id="room"))) == [None]
 
 
 @pytest.mark.parametrize("behind", [-0.001, 5.001])
