@@ -183,6 +183,11 @@ async def test_e59_the_decision_never_reads_the_cache(own_redis: Installation) -
         assert (await client.hold(slot)).reason == "sold_out"
         await redis.set(entry, b"\x00nonsense")
         assert (await free(client, slot))["remaining"] == 0
+
+        async def mended() -> bool:
+            return await redis.get(entry) != b"\x00nonsense"
+
+        await eventually(mended, what="what was read is stored, after it was told")
         await redis.delete(entry)
         await redis.hset(entry, "of", "another type")
         assert (await free(client, slot))["remaining"] == 0

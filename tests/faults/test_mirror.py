@@ -198,6 +198,7 @@ async def test_a_crash_between_commit_and_mirror_is_healed(office: BoxOffice, mi
     assert await mirror.holds(screening) == dict.fromkeys(seats_of("A"), hold_id)
 
 
+@pytest.mark.chaos
 async def test_the_mirror_is_told_before_anybody_is(office: BoxOffice, mirror: Mirrored) -> None:
     """A worker dies between the two: the key is there, and no event. Fails on mirroring beside or after the events."""
     first = await office.site.start_worker()
@@ -213,6 +214,7 @@ async def test_the_mirror_is_told_before_anybody_is(office: BoxOffice, mirror: M
     await holding
 
 
+@pytest.mark.chaos
 async def test_a_look_finds_what_nobody_tells(office: BoxOffice, mirror: Mirrored) -> None:
     """A marker that stands at an older version, as its worker died; and a key that is gone alone is written every so often.
 

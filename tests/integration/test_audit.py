@@ -268,6 +268,7 @@ async def test_each_contradiction_is_told(running: Installation, alice: Client, 
             assert part in sentence
 
 
+@pytest.mark.chaos
 async def test_the_command_line_tells_it_and_exits_with_1(running: Installation, alice: Client) -> None:
     """A line a check, sentences below; `--json` has the same for a program; 0 where everything agrees."""
     async with running.database() as database, running.producer() as upstream:

@@ -75,6 +75,7 @@ async def test_there_is_no_such_screening(page: Client) -> None:
     problem(await page.call("POST", "/screenings/none/events"), 405, "method_not_allowed")
 
 
+@pytest.mark.chaos
 async def test_e75_who_comes_again_misses_nothing(office: BoxOffice, page: Client) -> None:
     """At the same gateway he is told what he missed; at another one, or after a restart, that or a snapshot with it.
 

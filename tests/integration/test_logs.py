@@ -141,6 +141,7 @@ def lines_of(process: Process) -> list[dict[str, Any]]:
     return [json.loads(line) for line in process.output().splitlines()]
 
 
+@pytest.mark.chaos
 @pytest.mark.timeout(300)  # some twenty processes, one or two cores
 async def test_no_secret_is_in_any_output(running: Installation, servers: Urls) -> None:
     """Of gateways, workers and tools, whatever goes wrong; and a failure says which request it was about.
