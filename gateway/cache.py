@@ -156,9 +156,8 @@ class Cache:
         owner = uuid.uuid4().hex
         deadline = self._clock_seconds() + self._bounds.wait_ms / 1000
         if storing := {self._being_stored[name] for name in _names(untold) if name in self._being_stored}:
-            await asyncio.wait(
-                storing, timeout=self._bounds.wait_ms / 1000
-            )  # else we found our own lock, and took it for another gateway's
+            # Else we found our own lock, and took it for another gateway's.
+            await asyncio.wait(storing, timeout=self._bounds.wait_ms / 1000)
         while True:
             locked = await self._store.lock(_names(untold), owner, self._bounds.lock_ms)
             for one in list(untold):

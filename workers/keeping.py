@@ -83,13 +83,15 @@ class Keeper:
 
     def take(self, commands: Sequence[Arrived]) -> Noted | None:
         """Return what the commands are to be decided on, if all of it is kept; what is taken, or will not do, is forgotten."""
-        pools = named_pools(commands, KINDS)
-        taken = {key: self._kept.pop(key, None) for key in pools}
+        taken = {key: self._kept.pop(key, None) for key in dict.fromkeys(arrived.key for arrived in commands)}
         kept = {key: one for key, one in taken.items() if one is not None}
         at = self._monotonic()
-        if len(kept) < len(taken) or not all(_covers(one, pools[key], at) for key, one in kept.items()):
+        if len(kept) < len(taken) or at < self._resting_until:
             return None
-        if at < self._resting_until or any(arrived.request_id in self._recent for arrived in commands):
+        pools = named_pools(commands, KINDS)
+        if not all(_covers(one, pools[key], at) for key, one in kept.items()):
+            return None
+        if any(arrived.request_id in self._recent for arrived in commands):
             return None
         decided_at = max(one.now + timedelta(seconds=at - one.at) for one in kept.values())
         if not all(_is_plain(arrived, kept[arrived.key], decided_at) for arrived in commands):

@@ -86,6 +86,11 @@ class Site:
         self.readings.clear()
         return await (by or self.applier).apply(batch)
 
+    def purge(self, asked: Arrived) -> None:
+        """Forget the outcome of a command; what it placed stays."""
+        del self.server.tables.requests[asked.request_id]
+        del self.server.tables.owners[asked.claim]
+
     def pool(self) -> dict[str, Any]:
         """Return the room's units."""
         return self.server.tables.pools["slot", "room", "units"]

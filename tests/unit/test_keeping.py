@@ -103,8 +103,7 @@ async def test_a_hold_whose_outcome_was_purged_stands_for_it() -> None:
     site = await room(capacity=9)
     asked = arrived(Hold(resource_id="room"), claim="mine", appended_at=site.clock.now())
     await site.send([asked])
-    site.server.tables.requests.pop(asked.request_id)
-    site.server.tables.owners.pop(asked.claim)
+    site.purge(asked)
     other = site.another(site.clock.monotonic)
     await site.apply(Hold(resource_id="room"), by=other)
     await site.send([asked], by=other)
@@ -117,8 +116,7 @@ async def test_a_purged_outcome_is_not_refused_either() -> None:
     site = await room(capacity=2)
     asked = arrived(Hold(resource_id="room"), claim="mine", appended_at=site.clock.now())
     await site.send([asked])
-    site.server.tables.requests.pop(asked.request_id)
-    site.server.tables.owners.pop(asked.claim)
+    site.purge(asked)
     other = site.another(site.clock.monotonic)
     assert reasons(await site.apply(Hold(resource_id="room"), by=other)) == ["sold_out"]
     assert reasons(await site.send([asked], by=other)) == [None]
