@@ -222,6 +222,11 @@ async def test_e70_one_hot_key(site: Installation) -> None:
     await audit(site, [*claims, ("gateway/admin", hot), ("gateway/admin", cold)])
 
 
+async def any_decided(database: Any) -> bool:  # noqa: ANN401 - asyncpg's connection
+    """Tell whether any of upstream's requests has its outcome."""
+    return bool(await database.fetchval("select exists (select from requests where source = 'upstream/tests')"))
+
+
 async def all_decided(database: Any, count: int) -> bool:  # noqa: ANN401 - asyncpg's connection
     """Tell whether so many of upstream's requests have their outcome."""
     return bool(await database.fetchval("select count(*) from requests where source = 'upstream/tests'") == count)
