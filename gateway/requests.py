@@ -85,8 +85,15 @@ async def _outcome(
         if seconds <= 0:
             await hear(context, place)
             return None
-        passed = await _passed_within(context, place, waiter, seconds, ahead)
-    outcome = await context.submitter.stored(asked, caller.source)
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + seconds
+        while True:
+            passed = await _passed_within(context, place, waiter, deadline - clock(), ahead)
+            outcome = await context.submitter.stored(asked, caller.source)
+            is_over = clock() >= deadline or context.waiters.closing
+            if outcome is not None or passed or is_over or waiter is None or not waiter.has_news():
+                break
+            waiter.gap.clear()  # events were missed, or the answer is somebody else's, who is told as if there were none
     if outcome is None and passed:
         raise unknown(asked)
     if outcome is None and not ahead and not context.waiters.closing:  # Kafka said nothing for the whole wait
@@ -112,7 +119,9 @@ async def _passed_within(
     )
     told: set[asyncio.Future[Any]] = set()
     if waiter is not None:
-        told = {waiter.answered(), asyncio.ensure_future(waiter.gap.wait())}
+        told = {asyncio.ensure_future(waiter.gap.wait())}
+        if waiter.answer is None:
+            told.add(waiter.answered())
     try:
         await asyncio.wait({passing, *told}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if not passing.done():
