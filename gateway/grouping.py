@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 
 from gateway.pacing import FORGOTTEN_SECONDS, Pace, Place, Undecided
 from topics.commands import BATCH_COMMANDS_MAX
-from topics.producer import Acknowledgement, Record, SendAll
+from topics.log_records import Acknowledgement, Record
+from topics.producer import SendAll
 from topics.record import CommandEvent, batch_record, record_of
 from topics.signatures import SigningKey
 
 GROUP_BYTES_MAX = 256 * 1024
+_RECORDS_MAX = 2  # of a resource on their way at once; what comes meanwhile can still be taken back
 Key = tuple[str, bytes]
 
 
@@ -34,10 +36,15 @@ class _Lane:
     """The commands of one resource: those on their way to the log, those behind them, and those that are undecided."""
 
     waiting: list[_Waiting] = field(default_factory=list)
-    sent: list[_Waiting] = field(default_factory=list)
+    sent: dict[asyncio.Task[None], list[_Waiting]] = field(default_factory=dict)
     sending: asyncio.Task[None] | None = None
     pace: Pace = field(default_factory=Pace)
     news: asyncio.Future[None] | None = None
+
+    def landed(self, task: "asyncio.Task[None]") -> None:
+        """Take in that a record is there, or never will be."""
+        self.pace.end(len(self.sent.pop(task)))
+        self.wake()
 
     def wake(self) -> None:
         """Let the sending look again whether it is time."""
@@ -110,25 +117,27 @@ class Grouping:
         """Take back a command whose turn did not come; end a sending for which nobody waits any more."""
         if one in lane.waiting:
             lane.waiting.remove(one)
-        is_wanted = lane.waiting or not all(other.acknowledged.done() for other in lane.sent)
+        is_wanted = lane.waiting or not all(other.acknowledged.done() for sent in lane.sent.values() for other in sent)
         if not is_wanted and lane.sending is not None:
             lane.sending.cancel()
+            for task in lane.sent:
+                task.cancel()
             self._forget(key, lane)  # whoever comes next begins anew
 
     async def _send_lane(self, key: Key, lane: _Lane) -> None:
         try:
             while await self._is_time(lane):
                 lane.waiting = [one for one in lane.waiting if not one.acknowledged.done()]
-                lane.sent = _group(lane.waiting)
-                if not lane.sent:
+                group = _group(lane.waiting)
+                if not group:
                     continue
-                del lane.waiting[: len(lane.sent)]
-                acknowledgement = await self._send_group(lane.sent)
-                if acknowledgement is not None:
-                    self._note_sent(lane, (key[0], acknowledgement.partition), acknowledgement.offset)
+                del lane.waiting[: len(group)]
+                lane.pace.begin(len(group))
+                task = asyncio.create_task(self._send_group(key, lane, group))
+                lane.sent[task] = group
+                task.add_done_callback(lane.landed)
         finally:
             self._forget(key, lane)
-            lane.sent = []  # who still knows the lane need not keep its commands
 
     async def _is_time(self, lane: _Lane) -> bool:
         """Return when what waits is to go; False if nothing does, and nothing is undecided any more."""
@@ -137,22 +146,23 @@ class Grouping:
                 await lane.wait(FORGOTTEN_SECONDS)
                 continue
             pause_seconds = lane.pace.pause_seconds(len(lane.waiting), lane.waiting[0].since, self._clock_seconds())
-            if pause_seconds <= 0:
+            has_room = len(lane.sent) < _RECORDS_MAX
+            if pause_seconds <= 0 and has_room:
                 return True
-            await lane.wait(pause_seconds)
+            await lane.wait(pause_seconds if has_room else FORGOTTEN_SECONDS)
         return False
 
-    def _note_sent(self, lane: _Lane, place: Place, offset: int) -> None:
+    def _note_sent(self, lane: _Lane, place: Place, offset: int, commands: int) -> None:
         now = self._clock_seconds()
         if self._undecided.send(place, offset, lane, now):
-            lane.pace.send(offset, len(lane.sent), now)
+            lane.pace.send(offset, commands, now)
 
     def _forget(self, key: Key, lane: _Lane) -> None:
         if self._lanes.get(key) is lane:
             del self._lanes[key]
 
-    async def _send_group(self, group: Sequence[_Waiting]) -> Acknowledgement | None:
-        """Send a record, and tell all who wait for it; return its acknowledgement, if there is one."""
+    async def _send_group(self, key: Key, lane: _Lane, group: Sequence[_Waiting]) -> None:
+        """Send a record, and tell all who wait for it."""
         events = [one.event for one in group]
         try:
             record = (
@@ -163,11 +173,11 @@ class Grouping:
             for one in group:
                 if not one.acknowledged.done():
                     one.acknowledged.set_exception(fault)
-            return None
+            return
         for one in group:
             if not one.acknowledged.done():
                 one.acknowledged.set_result(acknowledgement)
-        return acknowledgement
+        self._note_sent(lane, (key[0], acknowledgement.partition), acknowledgement.offset, len(group))
 
 
 def _give_up(one: _Waiting) -> None:

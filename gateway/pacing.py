@@ -27,6 +27,15 @@ class Pace:
         """Begin with nothing on its way."""
         self._undecided: deque[tuple[int, int, float]] = deque()
         self._commands = 0
+        self._under_way = 0
+
+    def begin(self, commands: int) -> None:
+        """Note that a record of so many commands is on its way to the log."""
+        self._under_way += commands
+
+    def end(self, commands: int) -> None:
+        """Note that it is there, or never will be."""
+        self._under_way -= commands
 
     def send(self, offset: int, commands: int, now: float) -> None:
         """Note that the log has a record of so many commands at this offset."""
@@ -42,11 +51,11 @@ class Pace:
         """Tell whether nothing is undecided. What nobody tells of for long is forgotten: its worker may be gone."""
         while self._undecided and now - self._undecided[0][2] >= FORGOTTEN_SECONDS:
             self._commands -= self._undecided.popleft()[1]
-        return not self._undecided
+        return not self._undecided and not self._under_way
 
     def pause_seconds(self, waiting: int, since: float, now: float) -> float:
         """Return for how long so many commands, of which the first waits since then, are held back if nothing happens."""
-        if waiting >= min(self._commands / _SHARE, BATCH_COMMANDS_MAX) or self.is_idle(now):
+        if waiting >= min((self._commands + self._under_way) / _SHARE, BATCH_COMMANDS_MAX) or self.is_idle(now):
             return 0.0
         return max(0.0, since + HELD_BACK_SECONDS - now)
 

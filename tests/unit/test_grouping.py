@@ -9,7 +9,7 @@ import pytest
 from gateway.grouping import GROUP_BYTES_MAX, Grouping
 from tests.unit.builders import GATEWAY
 from topics.commands import BATCH, BATCH_COMMANDS_MAX, Hold
-from topics.producer import Acknowledgement, Record
+from topics.log_records import Acknowledgement, Record
 from topics.record import CommandEvent, command_event
 
 
@@ -49,24 +49,37 @@ def ids_of(record: Record) -> list[str]:
     return [str(part["id"]) for part in parts]
 
 
+async def two_on_their_way(
+    grouping: Grouping, log: Log
+) -> tuple[list[asyncio.Task[Acknowledgement]], list[asyncio.Future[Acknowledgement]]]:
+    """Return the sendings of as many records as may be on their way, and how each is acknowledged."""
+    sending, acknowledge = [], []
+    for number in range(2):
+        sending.append(asyncio.create_task(grouping.send(event(number), 30)))
+        record, acknowledged = await log.take()
+        assert (type_of(record), dict(record.headers)["ce_id"]) == ("Hold", b"key-%d" % number)
+        acknowledge.append(acknowledged)
+    return sending, acknowledge
+
+
 async def test_what_comes_meanwhile_goes_together() -> None:
-    """The first goes alone at once, the others in one record when it is acknowledged; each learns where its own lies.
+    """Two go alone at once, the others in one record when one is acknowledged; each learns where its own lies.
 
     Fails if the first waits for others, or each command is sent by itself.
     """
     log = Log()
     grouping = Grouping(log.send_all, GATEWAY)
-    sending = [asyncio.create_task(grouping.send(event(0), 30))]
-    first, acknowledge_first = await log.take()
-    sending += [asyncio.create_task(grouping.send(event(number), 30)) for number in range(1, 4)]
-    await asyncio.sleep(0)
-    assert type_of(first) == "Hold"
+    sending, acknowledge = await two_on_their_way(grouping, log)
+    sending += [asyncio.create_task(grouping.send(event(number), 30)) for number in range(2, 5)]
+    for _ in range(10):
+        await asyncio.sleep(0)
     assert log.records.empty()
-    acknowledge_first.set_result(Acknowledgement(3, 7, 1))
-    second, acknowledge_second = await log.take()
-    assert ids_of(second) == ["key-1", "key-2", "key-3"]
-    acknowledge_second.set_result(Acknowledgement(3, 8, 2))
-    assert [one.offset for one in await asyncio.gather(*sending)] == [7, 8, 8, 8]
+    acknowledge[0].set_result(Acknowledgement(3, 7, 1))
+    third, acknowledge_third = await log.take()
+    assert ids_of(third) == ["key-2", "key-3", "key-4"]
+    acknowledge_third.set_result(Acknowledgement(3, 9, 2))
+    acknowledge[1].set_result(Acknowledgement(3, 8, 2))
+    assert [one.offset for one in await asyncio.gather(*sending)] == [7, 8, 9, 9, 9]
 
 
 async def test_resources_do_not_wait_for_each_other() -> None:
@@ -103,17 +116,17 @@ async def test_who_gives_up_before_his_turn_is_not_sent() -> None:
     """Fails if a command is published whose caller was told that it may not have been."""
     log = Log()
     grouping = Grouping(log.send_all, GATEWAY)
-    sending = [asyncio.create_task(grouping.send(event(0), 30))]
-    _, acknowledged = await log.take()
-    sending += [asyncio.create_task(grouping.send(event(number), 30)) for number in (1, 2)]
+    sending, acknowledge = await two_on_their_way(grouping, log)
+    impatient, patient = (asyncio.create_task(grouping.send(event(number), 30)) for number in (2, 3))
     await asyncio.sleep(0)
-    sending[1].cancel()
-    await asyncio.wait([sending[1]])
-    acknowledged.set_result(Acknowledgement(0, 0, 0))
+    impatient.cancel()
+    await asyncio.wait([impatient])
+    for offset, acknowledged in enumerate(acknowledge):
+        acknowledged.set_result(Acknowledgement(0, offset, 0))
     record, acknowledged = await log.take()
-    assert (type_of(record), dict(record.headers)["ce_id"]) == ("Hold", b"key-2")
-    acknowledged.set_result(Acknowledgement(0, 1, 0))
-    await asyncio.gather(sending[0], sending[2])
+    assert (type_of(record), dict(record.headers)["ce_id"]) == ("Hold", b"key-3")
+    acknowledged.set_result(Acknowledgement(0, 2, 0))
+    await asyncio.gather(*sending, patient)
 
 
 async def test_a_sending_that_nobody_waits_for_ends_and_the_next_one_begins_anew() -> None:
@@ -189,14 +202,14 @@ async def test_nobody_waits_for_longer_than_he_may_and_is_not_sent_then() -> Non
     """Fails if a command is published after its caller was told that the log did not take it in time."""
     log = Log()
     grouping = Grouping(log.send_all, GATEWAY)
-    first = asyncio.create_task(grouping.send(event(0), 30))
-    _, acknowledged = await log.take()
+    sending, acknowledge = await two_on_their_way(grouping, log)
     with pytest.raises(TimeoutError):
-        await grouping.send(event(1), 0.01)
-    later = asyncio.create_task(grouping.send(event(2), 30))
-    acknowledged.set_result(Acknowledgement(3, 7, 1))
-    await first
+        await grouping.send(event(2), 0.01)
+    later = asyncio.create_task(grouping.send(event(3), 30))
+    for offset, acknowledged in enumerate(acknowledge):
+        acknowledged.set_result(Acknowledgement(3, 7 + offset, 1))
+    await asyncio.gather(*sending)
     record, acknowledged = await log.take()
-    assert (type_of(record), dict(record.headers)["ce_id"]) == ("Hold", b"key-2")
-    acknowledged.set_result(Acknowledgement(3, 8, 2))
+    assert (type_of(record), dict(record.headers)["ce_id"]) == ("Hold", b"key-3")
+    acknowledged.set_result(Acknowledgement(3, 9, 2))
     await later

@@ -80,3 +80,17 @@ def test_with_no_worker_nothing_piles_up() -> None:
     for offset in range(100_000):
         undecided.send(("t", 0), offset, "lane", NOW + offset / 1_000)
     assert len(undecided) <= 1_000 * FORGOTTEN_SECONDS + 1
+
+
+def test_what_is_on_its_way_to_the_log_counts_as_undecided() -> None:
+    """Fails if a second record is sent for every few commands while the first is being written."""
+    pace = Pace()
+    pace.begin(10)
+    assert not pace.is_idle(NOW)
+    assert pace.pause_seconds(4, NOW, NOW) > 0.0
+    assert pace.pause_seconds(5, NOW, NOW) == 0.0
+    pace.send(7, 10, NOW)
+    pace.end(10)
+    assert pace.pause_seconds(4, NOW, NOW) > 0.0
+    pace.decide(7)
+    assert pace.is_idle(NOW)
