@@ -12,7 +12,7 @@ from gateway.unusable import KIND_OF_ORDERS
 from topics import commands, dead_letters
 from topics.catalogue import Catalogue
 from topics.identifiers import request_id
-from topics.producer import Acknowledgement, Record
+from topics.log_records import Acknowledgement, Record
 from topics.record import command_event
 from topics.signatures import GATEWAY_SOURCE_PREFIX
 

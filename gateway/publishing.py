@@ -17,7 +17,7 @@ from gateway.grouping import Grouping
 from gateway.offsets import OffsetsUnavailableError, OffsetWatch, Reading
 from gateway.shedding import Backlog, Breaker, Cause
 from topics.catalogue import KINDS, Catalogue
-from topics.producer import Acknowledgement, Record
+from topics.log_records import Acknowledgement, Record
 from topics.record import CommandEvent
 
 _log = structlog.get_logger(__name__)

@@ -26,8 +26,8 @@ from topics import commands, events
 from topics.catalogue import Catalogue
 from topics.cloudevents import EVENT_BYTES_MAX
 from topics.identifiers import routed_request
+from topics.log_records import Acknowledgement
 from topics.partitions import partition_of
-from topics.producer import Acknowledgement
 from topics.record import CommandEvent, command_event
 
 _log = structlog.get_logger(__name__)

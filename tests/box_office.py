@@ -14,7 +14,8 @@ from tests.integration.expectations import fresh, headers_of
 from topics import signatures
 from topics.commands import Command, DefineResource, Hold, fingerprint
 from topics.identifiers import hold_id_of, request_id
-from topics.producer import Record, ResilientProducer
+from topics.log_records import Record
+from topics.producer import ResilientProducer
 from topics.record import command_record
 from topics.seating import Area, Row
 

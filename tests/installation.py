@@ -30,8 +30,9 @@ from topics import commands, signatures
 from topics.admin import admin_client, create_topics
 from topics.cloudevents import Envelope
 from topics.cloudevents import encode as encode_headers
+from topics.log_records import Acknowledgement, Record
 from topics.partitions import partition_of
-from topics.producer import Acknowledgement, Record, ResilientProducer
+from topics.producer import ResilientProducer
 from topics.strangers_records import read_strangers_records
 
 ADMIN_KEY = "admin-key-of-tests"

@@ -14,8 +14,9 @@ from topics.cloudevents import Envelope
 from topics.cloudevents import encode as encode_headers
 from topics.commands import Command, DefineResource, Hold, PlaceOrder, RecordPayment, encode, fingerprint
 from topics.identifiers import hold_id_of, order_id_of, request_id
+from topics.log_records import Record
 from topics.orders import OrderStatus, PaymentReport
-from topics.producer import Record, ResilientProducer
+from topics.producer import ResilientProducer
 from topics.record import command_record
 
 SECRET = b"a secret of sixteen bytes or more"

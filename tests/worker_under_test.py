@@ -27,7 +27,8 @@ from faust.types import TP
 
 from firmhold import logs
 from firmhold.settings import Settings
-from topics.producer import Acknowledgement, Record, SendAll
+from topics.log_records import Acknowledgement, Record
+from topics.producer import SendAll
 from workers.crash_points import CrashPoint, Hooks
 from workers.main import run
 

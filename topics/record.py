@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from topics import commands
 from topics.cloudevents import Envelope, encode, encode_structured
-from topics.producer import Record
+from topics.log_records import Record
 from topics.signatures import Signed, SigningKey, sign
 
 _FAMILY = "commands"

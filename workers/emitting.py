@@ -8,7 +8,7 @@ from topics.cloudevents import Envelope
 from topics.cloudevents import encode as encode_headers
 from topics.dead_letters import Reason
 from topics.identifiers import is_resource_id
-from topics.producer import Record
+from topics.log_records import Record
 from workers.applying import INTERNAL_ERROR_DETAIL, Applied, Culprit
 from workers.core.batch import Outcome
 from workers.reading import FORBIDDEN, FORWARDED_HEADER, Forwarded, Incoming, Item, Ordered, Rejected

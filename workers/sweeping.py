@@ -15,7 +15,8 @@ from schema.faults import is_transient
 from schema.rows import ResourceKey
 from topics.catalogue import Catalogue
 from topics.commands import Expire
-from topics.producer import Record, SendAll
+from topics.log_records import Record
+from topics.producer import SendAll
 from topics.record import command_record
 from topics.signatures import WORKER_SOURCE_PREFIX, SigningKey
 from workers.counting import now

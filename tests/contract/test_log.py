@@ -17,8 +17,9 @@ from tests.servers import Urls
 from tests.twins.memory_log import Assignment, LogRecord, MemoryConsumer, MemoryLog, MemoryProducer, Place
 from topics.admin import create_topics
 from topics.catalogue import LOG_APPEND_TIME, Catalogue
+from topics.log_records import Record
 from topics.partitions import partition_of
-from topics.producer import Record, ResilientProducer, SendAll
+from topics.producer import ResilientProducer, SendAll
 
 PARTITIONS = 3
 SESSION_SECONDS = 6.0

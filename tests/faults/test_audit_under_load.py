@@ -16,7 +16,7 @@ from topics import commands
 from topics.admin import admin_client
 from topics.commands import Cancel, ChangeHold, Confirm, DefineResource, Extend, Hold
 from topics.identifiers import hold_id_of, request_id
-from topics.producer import Record
+from topics.log_records import Record
 
 pytestmark = pytest.mark.chaos
 

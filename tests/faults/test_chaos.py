@@ -15,7 +15,7 @@ import pytest
 from tests.auditing import Claim, audit
 from tests.installation import Installation, Process, Upstream, eventually
 from topics.commands import DefineResource, Hold
-from topics.producer import Record
+from topics.log_records import Record
 
 pytestmark = pytest.mark.chaos
 

@@ -11,7 +11,8 @@ from firmhold.local.servers import Servers
 from tests.installation import PARTITIONS
 from topics.admin import create_topics
 from topics.catalogue import Catalogue
-from topics.producer import Acknowledgement, Record, ResilientProducer, Retry
+from topics.log_records import Acknowledgement, Record
+from topics.producer import ResilientProducer, Retry
 
 PAUSE_SECONDS = 0.01
 REQUEST_TIMEOUT_MS = 2_000

@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
 from tests.installation import Installation
-from topics.producer import Record
+from topics.log_records import Record
 
 HEADER_BYTES = 61
 BATCH_BYTES_MAX = 6 * 1024 * 1024

@@ -16,7 +16,7 @@ from tests.installation import Client, Installation, Upstream, eventually
 from tests.integration.expectations import fresh
 from topics import events
 from topics.cloudevents import Envelope, encode
-from topics.producer import Record
+from topics.log_records import Record
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

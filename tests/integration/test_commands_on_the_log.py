@@ -14,7 +14,7 @@ from tests.integration.expectations import caused_by, fresh, headers_of
 from tests.integration.ingress import headers, raw
 from topics import commands, signatures
 from topics.commands import Hold
-from topics.producer import Record
+from topics.log_records import Record
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

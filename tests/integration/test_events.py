@@ -14,8 +14,8 @@ from aiokafka import ConsumerRecord
 from tests.installation import ADMIN_KEY, Client, Installation, Reply, eventually, installation
 from tests.integration.expectations import caused_by, events_of, fresh, headers_of
 from tests.servers import Urls
+from topics.log_records import Record
 from topics.partitions import partition_of
-from topics.producer import Record
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -18,7 +18,7 @@ from tests.integration.expectations import (
     sleeping,
 )
 from topics.commands import Hold
-from topics.producer import Record
+from topics.log_records import Record
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

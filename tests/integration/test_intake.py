@@ -15,7 +15,8 @@ from tests.installation import eventually
 from tests.servers import Urls
 from topics.admin import admin_client, create_topics
 from topics.catalogue import Catalogue
-from topics.producer import Record, ResilientProducer
+from topics.log_records import Record
+from topics.producer import ResilientProducer
 from workers import delivering
 from workers.delivering import UnknownVersionError
 from workers.intake import Group, make_app, take_in

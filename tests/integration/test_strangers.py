@@ -16,8 +16,8 @@ from tests.integration.expectations import caused_by, fresh, headers_of
 from tests.integration.ingress import HostileBatch, NotUtf8, headers, raw, send_batch
 from topics.catalogue import MESSAGE_BYTES_MAX
 from topics.commands import BATCH, Hold
+from topics.log_records import Record
 from topics.partitions import partition_of
-from topics.producer import Record
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -19,8 +19,8 @@ from topics import commands, signatures
 from topics.cloudevents import EVENT_BYTES_MAX
 from topics.commands import DefineResource, Hold
 from topics.identifiers import request_id
+from topics.log_records import Record
 from topics.partitions import partition_of
-from topics.producer import Record
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

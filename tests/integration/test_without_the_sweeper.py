@@ -20,7 +20,7 @@ from tests.integration.expectations import caused_by, events_of, headers_of, sle
 from tests.servers import Urls
 from topics import signatures
 from topics.commands import Command, Confirm, Expire
-from topics.producer import Acknowledgement
+from topics.log_records import Acknowledgement
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -24,7 +24,7 @@ from tests.simulation.worker import Worker
 from tests.simulation.workload import NEVER_DEFINED, SLOTS, Workload
 from tests.simulation.world import World
 from tests.twins.memory_log import MemoryProducer
-from topics.producer import Record
+from topics.log_records import Record
 from workers.crash_points import CrashPoint
 
 Answer = TypeVar("Answer")

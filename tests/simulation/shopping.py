@@ -11,8 +11,8 @@ from topics.cloudevents import Envelope
 from topics.cloudevents import encode as encode_headers
 from topics.commands import Command, RecordPayment, fingerprint
 from topics.identifiers import hold_id_of, order_id_of, request_id
+from topics.log_records import Record
 from topics.orders import PaymentReport
-from topics.producer import Record
 from topics.signatures import Signed, sign
 
 PRODUCTS = {"cap": 6, "mug": 25, "tee": 90}

@@ -22,8 +22,9 @@ from tests.simulation.world import Process
 from tests.twins.memory_log import LogRecord, MemoryConsumer, MemoryProducer, Place
 from tests.twins.memory_mirror import MemoryMirror
 from tests.twins.memory_store import MemoryPool, store_on
+from topics.log_records import Acknowledgement, Record
 from topics.partitions import partition_of
-from topics.producer import Acknowledgement, Record, SendAll
+from topics.producer import SendAll
 from topics.redis_patience import Rest
 from workers.applying import Applier, OpenTransaction
 from workers.core.batch import Arrived

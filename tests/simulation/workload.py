@@ -14,8 +14,8 @@ from topics.cloudevents import JSON, STRUCTURED_JSON, Envelope
 from topics.cloudevents import encode as encode_headers
 from topics.commands import BATCH, Command, fingerprint
 from topics.identifiers import hold_id_of, request_id
+from topics.log_records import Record
 from topics.partitions import partition_of
-from topics.producer import Record
 from topics.resources import ClaimAt
 from topics.signatures import Signed, SigningKey, sign
 from workers.reading import FORWARDED_HEADER

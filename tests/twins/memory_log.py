@@ -15,8 +15,8 @@ from aiokafka.errors import CommitFailedError
 
 from tests.twins.line import DirectLine, Line
 from topics.catalogue import LOG_APPEND_TIME, Catalogue
+from topics.log_records import Acknowledgement, Record
 from topics.partitions import partition_of
-from topics.producer import Acknowledgement, Record
 
 CREATE_TIME = 0
 _FETCH_SECONDS = 0.5

@@ -26,7 +26,7 @@ from topics.catalogue import ROOM_FOR_HEADERS_BYTES, Catalogue
 from topics.cloudevents import Envelope, decode, encode
 from topics.commands import BATCH, Command, Hold
 from topics.events import RecordRejected
-from topics.producer import Record
+from topics.log_records import Record
 from topics.signatures import KeyRing
 from workers.applying import Applied, Culprit
 from workers.emitting import REJECTION_DETAIL_CHARACTERS_MAX, TRACEBACK_ELSEWHERE, Emitter

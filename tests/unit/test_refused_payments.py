@@ -14,8 +14,8 @@ from topics.catalogue import Catalogue
 from topics.cloudevents import encode
 from topics.commands import Command, DefineResource, Hold, RecordPayment
 from topics.identifiers import order_id_of, request_id
+from topics.log_records import Record
 from topics.orders import PaymentReport
-from topics.producer import Record
 from workers.applying import Applied
 from workers.counting import Counts
 from workers.emitting import Emitter

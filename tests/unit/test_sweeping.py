@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from schema.rows import ResourceKey
 from tests.unit.builders import WORKER
 from topics.catalogue import Catalogue
-from topics.producer import Acknowledgement, Record
+from topics.log_records import Acknowledgement, Record
 from workers.progress import Progress
 from workers.sweeping import Sweep, Sweeper
 

@@ -17,7 +17,8 @@ from firmhold.bench.samples import Figures, figures_of
 from topics import commands
 from topics.catalogue import Catalogue
 from topics.cloudevents import Envelope, encode
-from topics.producer import Record, ResilientProducer
+from topics.log_records import Record
+from topics.producer import ResilientProducer
 
 SOURCE = "bench"
 RECORDS_AT_ONCE = 2_000
