@@ -67,6 +67,14 @@ WAITERS = Metric(
     (GATEWAY,),
     "Requests that wait for their outcome now. Near FIRMHOLD_WAITERS_MAX writes are answered 202 at once: look at the workers.",
 )
+TOLD = Metric(
+    "firmhold_told",
+    Type.COUNTER,
+    (GATEWAY,),
+    "Requests that waited and were told their outcome, by which way. prompt: Redis, at once; event: Kafka, some milliseconds "
+    "later. More than a few by events: workers or this gateway do not reach Redis, or commands come to Kafka from elsewhere.",
+    ("way",),
+)
 LISTENERS = Metric(
     "firmhold_listeners",
     Type.GAUGE,

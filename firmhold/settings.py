@@ -101,7 +101,7 @@ class Settings(BroadcastSettings, MirrorSettings):
     )
     batches_in_flight_max: Annotated[
         PositiveInt, Field(description="Decided batches that wait for their events to be sent")
-    ] = 2
+    ] = 8
     culprits_max: Annotated[
         PositiveInt, Field(description="Commands an hour that may fail by a fault of ours before the worker stops")
     ] = 100

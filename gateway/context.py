@@ -17,6 +17,7 @@ from gateway.offsets import OffsetWatch
 from gateway.payment_inbox import PaymentInbox
 from gateway.prefer import Wait, wait_of
 from gateway.problems import MALFORMED_HEADER, ProblemError, Problems
+from gateway.prompt_listener import PromptListener
 from gateway.rate_limits import RateLimits
 from gateway.seat_maps import SeatMaps
 from gateway.seat_mirror import SeatMirror
@@ -58,6 +59,7 @@ class Context:
     waiters: Waiters
     offsets: OffsetWatch
     reader: EventReader
+    prompt_listener: PromptListener
     broadcast: Broadcast
     catalogue: Catalogue
     limits: HttpLimits

@@ -21,8 +21,9 @@ _log = structlog.get_logger(__name__)
 _PAUSE_SECONDS = 0.5
 _SIGN_OF_LIFE_SECONDS = 2.0
 _RECORDS_MAX = 2_000
-_CORRELATION_ID = "ce_correlationid"
-_PLACE = re.compile(r"([0-9]{1,10})/([0-9]{1,19})")  # more digits Kafka has not, and `int` fails over many
+_APART_SECONDS = 0.02
+_TYPE, _CORRELATION_ID, _COMMAND_RECORD = "ce_type", "ce_correlationid", "ce_commandrecord"
+COMMAND_RECORD = re.compile(r"([0-9]{1,10})/([0-9]{1,19})")  # more digits Kafka has not, and `int` fails over many
 
 
 class Follower(Protocol):
@@ -62,6 +63,7 @@ class EventReader:
         self._commands_of = {catalogue.events(kind): catalogue.commands(kind) for kind in KINDS}
         self._positions: dict[TopicPartition, int] = {}
         self._alive_at = 0.0
+        self.told = 0
         self.reading = asyncio.Event()
 
     async def run(self) -> None:
@@ -119,11 +121,15 @@ class EventReader:
     async def _follow(self, consumer: Any) -> None:  # noqa: ANN401 - aiokafka is not typed
         while True:
             batches = await consumer.getmany(timeout_ms=1_000, max_records=_RECORDS_MAX)
+            was_awaited = False
             for partition, records in batches.items():
-                self._answer(records)
+                was_awaited |= self._answer(records)
                 if (follower := self._followers.get(partition.topic)) is not None:
                     hand_out(follower, records)
                 self._positions[partition] = records[-1].offset + 1
+            if batches and not was_awaited:
+                # Whoever waited was told at once (`gateway.prompt_listener`): fewer, larger readings cost broker and us less.
+                await asyncio.sleep(_APART_SECONDS)
 
     async def _watch(self, consumer: Any) -> None:  # noqa: ANN401 - aiokafka is not typed
         """Ask the broker for a sign of life, again and again: fetching hides that it is away."""
@@ -150,18 +156,23 @@ class EventReader:
         for partition in partitions:
             consumer.seek(partition, self._positions[partition])
 
-    def _answer(self, records: Iterable[ConsumerRecord]) -> None:
-        told = ""
+    def _answer(self, records: Iterable[ConsumerRecord]) -> bool:
+        """Tell what is decided, and answer who waits; return whether anybody did."""
+        told, was_awaited = "", False
         for record in records:
-            request_id, answer = _answer_of(record.headers, record.value)
-            if answer.record != told:  # the commands of one record are answered one after the other
-                told = answer.record
+            by_name = dict(record.headers)
+            place, request_id = _text(by_name, _COMMAND_RECORD), _text(by_name, _CORRELATION_ID)
+            if place != told:  # the commands of one record are answered one after the other
+                told = place
                 self._tell_decided(record.topic, told)
-            if request_id is not None and self._waiters.awaits(request_id):
-                self._waiters.answer(request_id, answer)
+            if request_id and self._waiters.awaits(request_id):
+                was_awaited = True
+                self.told += 1
+                self._waiters.answer(request_id, Answer(_text(by_name, _TYPE), record.value or b"", place))
+        return was_awaited
 
     def _tell_decided(self, topic: str, command_record: str) -> None:
-        found = _PLACE.fullmatch(command_record)
+        found = COMMAND_RECORD.fullmatch(command_record)
         if found is not None:
             self._decided((self._commands_of[topic], int(found[1])), int(found[2]))
 
@@ -174,13 +185,6 @@ def hand_out(follower: Follower, records: Sequence[ConsumerRecord]) -> None:
         first = records[0]
         _log.exception("a follower failed", topic=first.topic, partition=first.partition, offset=first.offset)
         follower.lost()
-
-
-def _answer_of(headers: Sequence[tuple[str, bytes]], value: bytes | None) -> tuple[str | None, Answer]:
-    """Read what an event answers, if it does; the data is decoded only for those who wait."""
-    by_name = dict(headers)
-    answer = Answer(_text(by_name, "ce_type"), value or b"", _text(by_name, "ce_commandrecord"))
-    return _text(by_name, _CORRELATION_ID) or None, answer
 
 
 def _text(headers: Mapping[str, bytes | None], name: str) -> str:

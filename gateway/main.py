@@ -44,6 +44,7 @@ from gateway.measuring import measure
 from gateway.offsets import OffsetWatch
 from gateway.payment_inbox import PaymentInbox
 from gateway.problems import Problems
+from gateway.prompt_listener import PromptListener
 from gateway.publishing import Publisher
 from gateway.rate_limits import RateLimits, policies_of
 from gateway.redis_cache import RedisCache
@@ -131,6 +132,7 @@ async def application(settings: Settings) -> AsyncIterator[web.Application]:
         publisher = context.submitter.publisher
         running = (
             context.reader.run,
+            context.prompt_listener.run,
             context.offsets.run,
             publisher.watch_log,
             publisher.watch_backlog,
@@ -281,6 +283,7 @@ def _context(
             publisher.note_decided,
             {catalogue.events(screenings.KIND): broadcast},
         ),
+        prompt_listener=_prompt_listener(settings, waiters, publisher),
         broadcast=broadcast,
         catalogue=catalogue,
         limits=limits,
@@ -291,6 +294,11 @@ def _context(
         payments=PaymentInbox(publisher, catalogue),
         webhook_secrets=webhook_secrets(settings),
     )
+
+
+def _prompt_listener(settings: Settings, waiters: Waiters, publisher: Publisher) -> PromptListener:
+    url, keys = settings.redis.get_secret_value(), RedisKeys(settings.redis_prefix)
+    return PromptListener(url, keys, settings.catalogue(), waiters, publisher.note_decided)
 
 
 def _bounds(settings: Settings) -> publishing.Bounds:

@@ -33,6 +33,7 @@ def _readings(context: Context, answers: Counter[tuple[str, ...]], producer: Res
         metrics.OUTCOME_SECONDS: lambda: context.submitter.outcome_seconds,
         metrics.PUBLISH_SECONDS: lambda: publisher.seconds,
         metrics.WAITERS: lambda: len(context.waiters),
+        metrics.TOLD: lambda: _told(context),
         metrics.LISTENERS: lambda: len(context.broadcast),
         metrics.SNAPSHOTS: lambda: _snapshots(context),
         metrics.LISTENERS_DROPPED: lambda: context.broadcast.dropped,
@@ -47,6 +48,10 @@ def _readings(context: Context, answers: Counter[tuple[str, ...]], producer: Res
         metrics.MIRROR_READS: lambda: _mirror_reads(context),
         metrics.PRODUCERS_REPLACED: lambda: producer.replaced,
     }
+
+
+def _told(context: Context) -> Mapping[tuple[str, ...], float]:
+    return {("prompt",): context.prompt_listener.told, ("event",): context.reader.told}
 
 
 def _not_taken(publisher: Publisher) -> Mapping[tuple[str, ...], float]:

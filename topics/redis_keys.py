@@ -57,6 +57,10 @@ class RedisKeys:
         """Where the version is below which a value is no longer so, be it of a resource or of a part of it."""
         return f"{self.prefix}tombstone:{whole_name(name)}"
 
+    def outcomes(self, database: int) -> str:
+        """Name the channel on which workers tell outcomes at once."""
+        return f"{self.prefix}outcomes:{database}"
+
     def held(self, name: str) -> str:
         """Where it stands that a hold has a pool; the key lives as long as the hold. `name` is that of `held_name`."""
         return self.prefix + name

@@ -3,7 +3,8 @@
 Two steps run beside each other, so that the next batch commits while the last one's events are on their way: the batcher
 decides and stores, the emitter sends and acknowledges. What a commit changed is invalidated at once, however long the
 events of earlier batches take: polls read Postgres, not events. The emitter waits for it before it sends. The same goes for
-the mirror of held pools.
+the mirror of held pools. Where somebody waits at a gateway, it is told the outcome then and there (docs/decisions/0009): the
+events of a batch of which all are told so wait a moment for those of the next ones, as each sending costs much.
 
 What fails for a passing reason is tried again in place, however long that takes; what is not understood is raised, and
 the worker stops.
@@ -12,6 +13,7 @@ the worker stops.
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -30,12 +32,17 @@ from workers.invalidation import Invalidator
 from workers.mirror_changes import changes_of
 from workers.mirroring import Mirror
 from workers.progress import Progress
+from workers.prompt_outcomes import prompt_of
 from workers.reading import FORBIDDEN, Incoming, Item, Ordered, Reader, Rejected
 from workers.stages import Stage
 
 _log = structlog.get_logger(__name__)
 _HOUR_SECONDS = 3600.0
 _KEY_CHARACTERS_MAX = 64
+_EVENTS_APART_SECONDS = 0.015
+_PROMPT_SECONDS = (
+    0.002  # for redis to answer, which it does in a quarter of that, before the next batch keeps the loop busy
+)
 
 
 class Delivery(Protocol):
@@ -79,12 +86,15 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Deliveries, what was read of them, what that came to, and how cache and mirror are being told."""
+    """Deliveries, what was read of them, what that came to, and how cache and mirror are being told.
+
+    `telling_redis` ends with whether nobody waits for the events.
+    """
 
     deliveries: Sequence[Delivery]
     items: Sequence[Item]
     applied: Applied
-    telling_redis: asyncio.Task[None]
+    telling_redis: asyncio.Task[bool]
 
 
 class Pipeline:
@@ -120,6 +130,7 @@ class Pipeline:
         self._decided: asyncio.Queue[Batch] = asyncio.Queue(limits.batches_in_flight_max)
         self._culprits_at: deque[float] = deque()
         self._stopping = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._unfinished = 0
         self.counts = Counts()
         self.progress = Progress()
@@ -166,6 +177,7 @@ class Pipeline:
         """Take no new batch; what has begun is finished by `run`, as long as its owner lets it."""
         self._stopping.set()
         self._has_news.set()
+        self._hurry.set()
 
     async def _decide_batches(self) -> None:
         while (reads := await self._next_reads()) is not None:
@@ -226,17 +238,27 @@ class Pipeline:
             incoming = read.delivery.incoming
             self.progress.note(incoming.topic, incoming.partition, incoming.offset)
         telling = asyncio.create_task(self._tell_redis(items, applied))
+        if applied.outcomes:
+            await asyncio.wait((telling,), timeout=_PROMPT_SECONDS)
         await self._decided.put(Batch([read.delivery for read in reads], items, applied, telling))
+        if self._decided.full() or not (telling.done() and telling.result()):
+            self._hurry.set()
         self._count(items, applied)
 
-    async def _tell_redis(self, items: Sequence[Item], applied: Applied) -> None:
-        """Invalidate and mirror, side by side. Of several batches the later may be told first: the larger version wins."""
-        invalidating = self._invalidator.invalidate(applied.versions, _kinds_defined(items))
+    async def _tell_redis(self, items: Sequence[Item], applied: Applied) -> bool:
+        """Mirror, invalidate, and tell outcomes; return whether nobody waits for the events then.
+
+        Who is told his outcome may look at once, so that comes last. Of several batches the later may be told first: the
+        larger version wins.
+        """
+        prompt, kinds = prompt_of(applied.outcomes), _kinds_defined(items)
         changes = changes_of(applied)
         if changes:
-            await asyncio.gather(invalidating, self._mirror.tell(changes))
+            await asyncio.gather(self._invalidator.invalidate(applied.versions, kinds), self._mirror.tell(changes))
+            is_told = await self._invalidator.invalidate({}, (), prompt.message)
         else:
-            await invalidating
+            is_told = await self._invalidator.invalidate(applied.versions, kinds, prompt.message)
+        return is_told and prompt.is_whole and len(applied.outcomes) == len(items)
 
     async def _stopped_within(self, seconds: float) -> bool:
         try:
@@ -247,24 +269,38 @@ class Pipeline:
 
     async def _emit_batches(self) -> None:
         while True:
-            batch = await self._decided.get()
-            await self._emit(batch)
-            self._unfinished -= 1
-            self._decided.task_done()
+            batches = [await self._decided.get()]
+            if await batches[0].telling_redis:
+                await self._hurried_within(_EVENTS_APART_SECONDS)
+            while not self._decided.empty():
+                batches.append(self._decided.get_nowait())
+            await self._emit(batches)
+            for _ in batches:
+                self._unfinished -= 1
+                self._decided.task_done()
 
-    async def _emit(self, batch: Batch) -> None:
-        records = self._emitter.records(batch.items, batch.applied)  # made while redis is being told
+    async def _hurried_within(self, seconds: float) -> None:
+        """Return when events must be sent, or the time is over."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._hurry.wait(), seconds)
+        self._hurry.clear()
+
+    async def _emit(self, batches: Sequence[Batch]) -> None:
+        # Made while redis is being told.
+        records = [record for batch in batches for record in self._emitter.records(batch.items, batch.applied)]
         laps = self.stages.begin()
-        await batch.telling_redis
+        for batch in batches:
+            await batch.telling_redis
         laps.end(Stage.INVALIDATE)
         self._reached(CrashPoint.AFTER_INVALIDATION)
         await self._send_all(records)
         laps.end(Stage.EMIT)
         self._reached(CrashPoint.AFTER_EVENTS)
         self._reached(CrashPoint.BEFORE_ACK)
-        for delivery in batch.deliveries:
-            if delivery.is_ours():
-                delivery.acknowledge()
+        for batch in batches:
+            for delivery in batch.deliveries:
+                if delivery.is_ours():
+                    delivery.acknowledge()
         self.counts.last_progress = now()
 
     def _count(self, items: Sequence[Item], applied: Applied) -> None:

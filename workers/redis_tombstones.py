@@ -5,10 +5,13 @@ from collections.abc import Collection, Mapping, Sequence
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from topics.prompt_outcomes import channel_of
 from topics.redis_keys import RedisKeys
 from topics.redis_patience import within
 
-# KEYS: the tombstones, then the entries in the same order. ARGV: how long a tombstone lives (ms), then the versions.
+# KEYS: the tombstones, then the entries in the same order. ARGV: how long a tombstone lives (ms), then the versions, then
+# channel and message, if there is one: whoever hears it must not read what the tombstones make wrong. Where it may not be
+# published (ACL), the tombstones stand all the same.
 # An entry that the tombstone makes wrong must not outlive it.
 _RAISE = """
 local count = #KEYS / 2
@@ -24,6 +27,7 @@ for place = 1, count do
         redis.call('PEXPIRE', entry, ARGV[1] - 1)
     end
 end
+if ARGV[count + 2] then redis.pcall('PUBLISH', ARGV[count + 2], ARGV[count + 3]) end
 """
 
 
@@ -35,19 +39,22 @@ class RedisTombstones:
         self._redis = redis
         self._raise = redis.register_script(_RAISE)
         self._keys = keys
+        self._channel = channel_of(redis, keys)
         self._tombstone_ms = tombstone_seconds * 1000
         self._timeout_seconds = timeout_seconds
 
-    async def write(self, versions: Mapping[str, int], forgotten: Collection[str]) -> None:
+    async def write(self, versions: Mapping[str, int], forgotten: Collection[str], outcomes: bytes = b"") -> None:
         """See `Tombstones`."""
         keys = [*map(self._keys.tombstone, versions), *map(self._keys.entry, versions)]
         lists = [*map(self._keys.entry, forgotten), *map(self._keys.lock, forgotten)]
+        told = (self._channel, outcomes) if outcomes else ()
+        args = [self._tombstone_ms, *versions.values(), *told]
         try:
-            await within(self._timeout_seconds, self._write(keys, [self._tombstone_ms, *versions.values()], lists))
+            await within(self._timeout_seconds, self._write(keys, args, lists))
         except RedisError as fault:
             raise ConnectionError(str(fault)) from fault
 
-    async def _write(self, keys: Sequence[str], args: Sequence[int], lists: Sequence[str]) -> None:
-        await self._raise(keys=keys, args=args)
+    async def _write(self, keys: Sequence[str], args: Sequence[int | str | bytes], lists: Sequence[str]) -> None:
         if lists:
             await self._redis.delete(*lists)
+        await self._raise(keys=keys, args=args)

@@ -73,11 +73,11 @@ class TombstonesOfWorker:
     line: WeatheredLine
     news: News
 
-    async def write(self, versions: Mapping[str, int], forgotten: Collection[str]) -> None:
+    async def write(self, versions: Mapping[str, int], forgotten: Collection[str], outcomes: bytes = b"") -> None:
         """See `Tombstones`."""
 
         async def work() -> None:
-            await self.cache.write(versions, forgotten)
+            await self.cache.write(versions, forgotten, outcomes)
             self.news.take(versions, forgotten)
 
         try:

@@ -17,6 +17,7 @@ class MemoryCache:
     now_ms: Callable[[], int]
     tombstone_ms: int = 60_000
     is_away: bool = False
+    told: list[bytes] = field(default_factory=list)
     _entries: dict[str, Entry] = field(default_factory=dict)
     _locks: dict[str, tuple[str, int]] = field(default_factory=dict)
     _tombstones: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -45,7 +46,7 @@ class MemoryCache:
                 stored.append(name)
         return stored
 
-    async def write(self, versions: Mapping[str, int], forgotten: Collection[str]) -> None:
+    async def write(self, versions: Mapping[str, int], forgotten: Collection[str], outcomes: bytes = b"") -> None:
         """See `workers.invalidation.Tombstones`."""
         if self.is_away:
             raise ConnectionError("the cache is away")
@@ -58,6 +59,8 @@ class MemoryCache:
         for name in forgotten:
             self._entries.pop(name, None)
             self._locks.pop(name, None)
+        if outcomes:
+            self.told.append(outcomes)
 
     def flush(self) -> None:
         """Forget everything, as FLUSHALL does."""
