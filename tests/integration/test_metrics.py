@@ -136,6 +136,7 @@ async def decided(story: Story) -> None:
     assert -5 < told["firmhold_clock_difference_seconds"] < 5
     assert told["firmhold_partitions_assigned"] == 3 * PARTITIONS
     at_gateway = await story.gateway()
+    assert at_gateway["firmhold_told_total prompt"] >= 3
     assert at_gateway["firmhold_outcome_seconds_count slot"] == at_gateway["firmhold_publish_seconds_count"] == 4
 
 
