@@ -66,7 +66,7 @@ async def test_many_calls_at_once_lie_where_they_are_told_to(
 ) -> None:
     """In the order of calls on each partition, without a gap, though only a few requests may be under way.
 
-    Seen to fail (OutOfOrderSequenceNumber) with sequence numbers counted by batches, and with what did not fit put last.
+    Fails if sequence numbers are counted by batches, or what did not fit is put last.
     """
     calls = [
         [Record(topic, None, b"%d.%d" % (call, number), [], partition=number % PARTITIONS) for number in range(4)]
@@ -86,7 +86,7 @@ async def test_many_calls_at_once_lie_where_they_are_told_to(
 
 
 async def test_what_is_written_is_on_its_way_within_the_call(topic: str, producer: DirectProducer) -> None:
-    """Before the event loop's next turn: that is what it is for. Seen to fail with the writing left to a task."""
+    """Before the event loop's next turn: that is what it is for. Fails if the writing is left to a task."""
     await producer.send([Record(topic, b"key", b"connects", [])])
     sending = producer.send([Record(topic, b"key", b"value", [])])
     assert asyncio.isfuture(sending.send(None))  # it waits for the broker already
@@ -104,7 +104,7 @@ async def test_what_is_too_large_breaks_it_and_nothing_behind_it_lies_anywhere(
 ) -> None:
     """Its sequence number is used up. The resilient one tells who sent it, and goes on for all others with a new one.
 
-    Seen to fail (the last call never ends) without the replacement.
+    Fails without the replacement.
     """
     large = Record(topic, None, TOO_LARGE, [], partition=0)
     small = Record(topic, None, b"small", [], partition=0)

@@ -46,7 +46,7 @@ async def test_the_list_of_a_kind_is_forgotten_where_one_may_be_new() -> None:
 
 
 async def test_outcomes_alone_do_not_wait_for_a_cache_that_was_away() -> None:
-    """A hundred milliseconds of each refusal would be spent on nothing. Seen to fail without the rest."""
+    """A hundred milliseconds of each refusal would be spent on nothing. Fails without the rest."""
     tombstones = Tombstones()
     invalidator = Invalidator(tombstones)
     assert await invalidator.invalidate({}, (), b"refused")

@@ -79,7 +79,7 @@ def test_what_is_large_or_has_no_answer_is_left_to_events() -> None:
 
 
 async def test_who_waits_is_answered_and_others_hear_what_is_decided() -> None:
-    """Of each record once. Seen to fail with the waiter of another request answered."""
+    """Of each record once. Fails if the waiter of another request is answered."""
     outcomes = decided()
     waiters = Waiters(10)
     listener, told = listening(waiters)
