@@ -50,7 +50,7 @@ class BoxOffice:
 
     async def all_is_decided(self) -> bool:
         """Tell whether every record is acknowledged: then its events were sent."""
-        return await self.site.lag(self.site.settings.catalogue().commands("screening")) == 0
+        return await self.site.is_worked_off("screening")
 
     async def define(self, *rows: Row, areas: Sequence[Area] = (), hold_seconds: int = 600) -> str:
         """Define a screening; return its id."""

@@ -234,6 +234,10 @@ class Installation:
             committed = await admin.list_consumer_group_offsets(group, partitions=partitions)
         return sum(ends[partition] - max(0, committed[partition].offset) for partition in partitions)
 
+    async def is_worked_off(self, kind: str = "slot") -> bool:
+        """Tell whether every command of a kind is acknowledged: then its events were sent. An answer may come before."""
+        return await self.lag(self.settings.catalogue().commands(kind)) == 0
+
 
 class Client:
     """An HTTP client of the API."""

@@ -89,7 +89,7 @@ class Till:
 
     async def all_is_decided(self) -> bool:
         """Tell whether every record is acknowledged: then its events were sent."""
-        return await self.site.lag(self.site.settings.catalogue().commands("product")) == 0
+        return await self.site.is_worked_off("product")
 
     async def order(self, *, stock: int = 1, payment_seconds: int = 900, price: int = 500) -> tuple[str, str]:
         """Define a product, hold one of it and place an order; return the ids of product and order."""

@@ -106,7 +106,7 @@ async def test_no_false_alarm_while_workers_die(site: Installation) -> None:
             checks = await audit(site.settings, Scope(wait_seconds=20))
             assert told(checks) == []
         done.set()
-    await eventually(lambda: _worked_off(site), seconds=60, what="the log is worked off")
+    await eventually(site.is_worked_off, seconds=60, what="the log is worked off")
     checks = await _audited_to_the_end(site)
     assert all(check.looked_at >= SLOTS for check in checks if check.name not in {"orders", "payments"})
     assert {check.name: check.looked_at for check in checks}["commands"] > AUDITS * CHUNK
@@ -152,7 +152,7 @@ async def test_what_the_topics_forgot_is_no_contradiction(site: Installation) ->
     async with site.producer() as upstream:
         load = Load(upstream)
         await upstream.send(*load.definitions(), *(record for _ in range(300) for record in load.next()))
-        await eventually(lambda: _worked_off(site), seconds=60, what="the log is worked off")
+        await eventually(site.is_worked_off, seconds=60, what="the log is worked off")
         topics = (catalogue.commands("slot"), catalogue.events("slot"), catalogue.dead_letters("slot"))
         async with admin_client(site.urls.kafka) as admin:
             halves = {
@@ -162,7 +162,7 @@ async def test_what_the_topics_forgot_is_no_contradiction(site: Installation) ->
             }
             await admin.delete_records(halves)
         await upstream.send(*(record for _ in range(50) for record in load.next()))
-        await eventually(lambda: _worked_off(site), seconds=60, what="the log is worked off")
+        await eventually(site.is_worked_off, seconds=60, what="the log is worked off")
     checks = await audit(site.settings, Scope())
     assert told(checks) == []
     assert all(check.looked_at for check in checks if check.name not in {"orders", "payments"})
@@ -180,10 +180,6 @@ async def _audited_to_the_end(site: Installation) -> list[Check]:
 
     await eventually(nothing_is_open, seconds=60, what="an audit leaves nothing open")
     return checks
-
-
-async def _worked_off(site: Installation) -> bool:
-    return await site.lag(site.settings.catalogue().commands("slot")) == 0
 
 
 async def _stop(worker: Process) -> None:

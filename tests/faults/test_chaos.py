@@ -90,7 +90,7 @@ async def test_chaos(site: Installation) -> None:
                 await asyncio.sleep(PAUSE_SECONDS)  # spreads the load over the faults
             all_sent.set()
         await site.start_worker()
-        await eventually(lambda: all_committed(site, upstream), seconds=60, what="the log is worked off")
+        await eventually(site.is_worked_off, seconds=60, what="the log is worked off")
     faults = disturbing.result()
     assert all(faults[fault] >= EACH_FAULT_MIN for fault in FAULTS), faults
     told = await audit(site, mix.claims)
@@ -127,9 +127,3 @@ async def stop_in_order(worker: Process) -> None:
     """Stop a worker as its supervisor would; it ends within its time, with 0."""
     code = await worker.stop(STOP_SECONDS_MAX)
     assert code == 0, f"a stopped worker ends with 0, not {code}:\n{worker.output()[-4000:]}"
-
-
-async def all_committed(site: Installation, upstream: Upstream) -> bool:
-    """Tell whether the workers' group has committed to the end of the command topic."""
-    lag = await site.lag(upstream.catalogue.commands("slot"))
-    return lag == 0

@@ -32,7 +32,7 @@ async def test_r10_check_violation_in_the_middle_of_a_batch(site: Installation) 
             claims.append(("upstream/tests", f"hold-{number}"))
         await upstream.send(*records)
     await site.start_worker()
-    await eventually(lambda: _no_lag(site), what="the batch is worked off")
+    await eventually(site.is_worked_off, what="the batch is worked off")
     told = await audit(site, claims)
     async with site.database() as database:
         refused = await database.fetch("select claim_id, reason from requests where reason is not null")
@@ -65,7 +65,7 @@ async def test_r10_a_culprit_that_cannot_even_be_refused(site: Installation) -> 
             *(upstream.record(Hold(resource_id="room"), command_id=f"hold-{number}") for number in range(2, 4)),
         )
         worker = await site.start_worker()
-        await eventually(lambda: _no_lag(site), what="the batch is worked off")
+        await eventually(site.is_worked_off, what="the batch is worked off")
         claims = [("gateway/admin", "define"), *(("upstream/tests", f"hold-{number}") for number in range(4))]
         await audit(site, claims)
         dead = await site.records(site.settings.catalogue().dead_letters("slot"))
@@ -78,10 +78,6 @@ async def test_r10_a_culprit_that_cannot_even_be_refused(site: Installation) -> 
         async with site.database() as database:
             await database.execute("alter table requests drop constraint boom")
         await upstream.send(boom)
-        await eventually(lambda: _no_lag(site), what="it is decided, now that it can be")
+        await eventually(site.is_worked_off, what="it is decided, now that it can be")
     await audit(site, [*claims, ("upstream/tests", "boom")])
     assert worker.is_running
-
-
-async def _no_lag(site: Installation) -> bool:
-    return await site.lag(site.settings.catalogue().commands("slot")) == 0

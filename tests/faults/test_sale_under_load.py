@@ -66,8 +66,8 @@ async def at_rest(site: Installation, sale: Sale) -> None:
     """Return when all is decided and nothing is held any longer."""
 
     async def is_still() -> bool:
-        lag = await site.lag(site.settings.catalogue().commands("product"))
-        return lag == 0 and not any([(await sale.product(product))["stock_reserved"] for product in STOCK])
+        decided = await site.is_worked_off("product")
+        return decided and not any([(await sale.product(product))["stock_reserved"] for product in STOCK])
 
     await eventually(is_still, seconds=30, what="all orders and holds have ended")
 

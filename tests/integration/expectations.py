@@ -56,7 +56,8 @@ def headers_of(record: ConsumerRecord) -> dict[str, str]:
 
 
 async def events_of(running: Installation, resource_id: str) -> list[ConsumerRecord]:
-    """Return all events of a slot so far, in their order."""
+    """Return all events of a slot, in their order, as soon as those of every command that was sent are there."""
+    await eventually(running.is_worked_off, what="every command is worked off")
     records = await running.records(running.settings.catalogue().events("slot"))
     return [record for record in records if record.key == resource_id.encode()]
 

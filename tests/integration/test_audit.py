@@ -234,13 +234,8 @@ async def scene(running: Installation, alice: Client, database: asyncpg.Connecti
     held, firm, refused = [await alice.hold(slot, quantity=quantity) for quantity in (2, 3, 6)]
     confirmed = await alice.call("POST", f"/holds/{firm.body['id']}/confirm", headers={"Prefer": "wait=30"})
     assert (confirmed.body["status"], refused.reason) == ("confirmed", "sold_out")
-    topic = running.settings.catalogue().commands("slot")
-    await eventually(lambda: _no_lag(running, topic), what="the workers are past it")
+    await eventually(running.is_worked_off, what="the workers are past it")
     return Scene(slot, held.body["id"], firm.body["id"], refused.body["request_id"], database, upstream)
-
-
-async def _no_lag(running: Installation, topic: str) -> bool:
-    return await running.lag(topic) == 0
 
 
 def sentences(checks: list[Check]) -> dict[str, list[str]]:

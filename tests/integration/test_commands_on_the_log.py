@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from tests.installation import Client, Installation
+from tests.installation import Client, Installation, eventually
 from tests.integration.expectations import caused_by, fresh, headers_of
 from tests.integration.ingress import headers, raw
 from topics import commands, signatures
@@ -84,6 +84,7 @@ async def test_batch_of_64(running: Installation, alice: Client, slot: str) -> N
     assert (await alice.call("GET", f"/slots/{slot}")).body["held"] == 52
     repeated = await alice.hold(slot, f"{name}0")
     assert (repeated.status, repeated.response.headers.get("Idempotent-Replayed")) == (201, "true")
+    await eventually(running.is_worked_off, what="every command is worked off")
     letters = await running.records(running.settings.catalogue().dead_letters("slot"))
     reasons = [headers_of(each)["firmhold-dlq-reason"] for each in letters if headers_of(each)["ce_id"] == batch_id]
     put_aside = ["unknown_type", "unknown_version", "invalid_command", "mis_keyed", "unknown_type"]

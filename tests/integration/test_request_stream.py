@@ -59,8 +59,7 @@ async def test_a_queued_request(alice: Client, running: Installation) -> None:
     """Queued at once with what is ahead, which shrinks; then the outcome. Fails if `ahead` is told only once."""
     slot = fresh("stream")
     await alice.define(slot, 100)
-    topic = running.settings.catalogue().commands("slot")
-    await eventually(lambda: is_committed(running, topic), what="the workers are past all")
+    await eventually(running.is_worked_off, what="the workers are past all")
     async with sleeping(running.processes[0]):
         accepted = [await alice.hold(slot, wait=0) for _ in range(3)]
         response = await alice.session.get(f"/requests/{accepted[-1].body['id']}/events")
@@ -79,17 +78,11 @@ async def test_who_may_follow(alice: Client, running: Installation) -> None:
     await alice.define(slot, 1)
     hold = (await alice.hold(slot)).body
     request_id = hold["links"]["request"].rpartition("/")[2]
-    topic = running.settings.catalogue().commands("slot")
-    await eventually(lambda: is_committed(running, topic), what="the workers are past all")
+    await eventually(running.is_worked_off, what="the workers are past all")
     problem(await alice.call("GET", f"/requests/{unknown_id(slot)}/events"), 404, "unknown_request")
     problem(await alice.call("GET", "/requests/none/events"), 404, "unknown_request")
     async with running.client(BOB_KEY) as bob:
         problem(await bob.call("GET", f"/requests/{request_id}/events"), 404, "unknown_request")
-
-
-async def is_committed(running: Installation, topic: str) -> bool:
-    """Tell whether the workers are past all that lies in a topic."""
-    return await running.lag(topic) == 0
 
 
 async def test_who_turns_out_not_to_be_entitled(alice: Client, running: Installation) -> None:

@@ -169,6 +169,7 @@ async def test_e66_hundred_strange_records_at_once(running: Installation, slot: 
     await still_works(running, slot)
     events = await asyncio.gather(*(caused_by(running, command_id) for command_id in (good[0], good[-1])))
     assert [headers_of(event)["ce_type"] for (event,) in events] == ["hold.placed"] * 2
+    await eventually(running.is_worked_off, what="every command is worked off")
     letters = await running.records(running.settings.catalogue().dead_letters("slot"))
     assert {headers_of(letter)["ce_id"] for letter in letters} >= set(bad)
     async with running.database() as database:

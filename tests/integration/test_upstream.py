@@ -154,6 +154,7 @@ async def test_e66_e68_dead_letters(running: Installation, slot: str) -> None:
         sent = await upstream.send(*records)
     await send(running, raw(running, slot, b'{"resource_id":"%s"}' % slot.encode(), headers(after)))
     assert await outcome(running, after) == ("hold.placed", "")
+    await eventually(running.is_worked_off, what="every command is worked off")
     catalogue = running.settings.catalogue()
     letters = {headers_of(each)["ce_id"]: each for each in await running.records(catalogue.dead_letters("slot"))}
     answers = {

@@ -91,15 +91,6 @@ async def reason_or_type(running: Installation, command_id: str) -> str:
     return json.loads(event.value or b"{}").get("reason") or headers_of(event)["ce_type"]
 
 
-async def all_is_decided(running: Installation) -> None:
-    """Wait until the workers are past all that lies in the log, without giving a command that would touch a slot."""
-
-    async def nothing_left() -> bool:
-        return await running.lag(running.settings.catalogue().commands("slot")) == 0
-
-    await eventually(nothing_left, what="the log is worked off")
-
-
 def worker_of(running: Installation) -> Process:
     """Return the worker that runs now."""
     return next(one for one in reversed(running.processes) if one.log.name.startswith("worker"))
@@ -144,7 +135,7 @@ async def test_e13_confirm_then_expire(alice: Person, running: Installation) -> 
         confirmed, _ = await confirm(running, hold)
         await alice.waits_for_the_end_of(hold)
         await expire(running, slot)
-    await all_is_decided(running)
+    await eventually(running.is_worked_off)
     assert await reason_or_type(running, confirmed) == "hold.confirmed"
     assert (await rows(running, slot), await ends(running, slot)) == ([("confirmed", 0, 1)], [])
 
@@ -196,13 +187,13 @@ async def test_e15_r9_an_expire_too_early_and_two_at_once(alice: Person, running
     slot = await open_slot(alice, 1, hold_seconds=1)
     hold = await alice.hold(slot)
     await expire(running, slot)
-    await all_is_decided(running)
+    await eventually(running.is_worked_off)
     assert (await rows(running, slot), await ends(running, slot)) == ([("held", 1, 0)], [])
 
     await alice.waits_for_the_end_of(hold)
     for _ in range(2):
         await expire(running, slot)
-    await all_is_decided(running)
+    await eventually(running.is_worked_off)
     assert (await rows(running, slot), await ends(running, slot)) == ([("expired", 0, 0)], [hold.body["id"]])
 
 
