@@ -23,7 +23,7 @@ _SIGN_OF_LIFE_SECONDS = 2.0
 _RECORDS_MAX = 2_000
 _APART_SECONDS = 0.02
 _TYPE, _CORRELATION_ID, _COMMAND_RECORD = "ce_type", "ce_correlationid", "ce_commandrecord"
-COMMAND_RECORD = re.compile(r"([0-9]{1,10})/([0-9]{1,19})")  # more digits Kafka has not, and `int` fails over many
+_PLACE = re.compile(r"([0-9]{1,10})/([0-9]{1,19})")  # more digits Kafka has not, and `int` fails over many
 
 
 class Follower(Protocol):
@@ -164,17 +164,19 @@ class EventReader:
             place, request_id = _text(by_name, _COMMAND_RECORD), _text(by_name, _CORRELATION_ID)
             if place != told:  # the commands of one record are answered one after the other
                 told = place
-                self._tell_decided(record.topic, told)
+                tell_decided(self._decided, self._commands_of[record.topic], told)
             if request_id and self._waiters.awaits(request_id):
                 was_awaited = True
                 self.told += 1
                 self._waiters.answer(request_id, Answer(_text(by_name, _TYPE), record.value or b"", place))
         return was_awaited
 
-    def _tell_decided(self, topic: str, command_record: str) -> None:
-        found = COMMAND_RECORD.fullmatch(command_record)
-        if found is not None:
-            self._decided((self._commands_of[topic], int(found[1])), int(found[2]))
+
+def tell_decided(decided: Callable[[Place, int], None], topic: str, command_record: str) -> None:
+    """Tell that a command of a topic was decided, by its record `{partition}/{offset}`. What is none tells nothing."""
+    found = _PLACE.fullmatch(command_record)
+    if found is not None:
+        decided((topic, int(found[1])), int(found[2]))
 
 
 def hand_out(follower: Follower, records: Sequence[ConsumerRecord]) -> None:

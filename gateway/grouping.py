@@ -1,6 +1,6 @@
 """Put commands of one resource that come while earlier ones are on their way into one record.
 
-The first one goes at once, alone. How long others are held back, so that a record has more of them, says `gateway.pacing`.
+The first ones go at once. How long others are held back, so that a record has more of them, says `gateway.pacing`.
 One record of many commands costs each worker one event of Faust's instead of many.
 """
 

@@ -14,11 +14,12 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from gateway.event_reader import COMMAND_RECORD, Place
+from gateway.event_reader import Place, tell_decided
 from gateway.waiters import Answer, Waiters
 from topics import prompt_outcomes
 from topics.catalogue import KINDS, Catalogue
 from topics.redis_keys import RedisKeys
+from topics.redis_patience import Rest
 
 _log = structlog.get_logger(__name__)
 _PAUSE_SECONDS = 1.0
@@ -38,36 +39,33 @@ class PromptListener:
         self._catalogue = catalogue
         self._waiters = waiters
         self._decided = decided
+        self._rest = Rest(_PAUSE_SECONDS)
         self.told = 0
 
     async def run(self) -> None:
         """Listen until cancelled."""
-        failed = False
         while True:
             try:
                 async with Redis.from_url(
                     self._url, socket_keepalive=True, socket_keepalive_options=_KEEPALIVE
                 ) as redis:
-                    failed = await self._listen(redis, failed=failed)
+                    await self._listen(redis)
             except (RedisError, OSError, TimeoutError) as fault:
-                if not failed:
+                if self._rest.begin():
                     _log.warning("redis tells no outcomes, their events will", fault=repr(fault))
-                failed = True
             except Exception:  # noqa: BLE001 - whatever it was, events tell the same, and it may be over the next time
                 _log.exception("listening for outcomes failed, it begins again")
             await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def _listen(self, redis: Any, *, failed: bool) -> bool:  # noqa: ANN401 - redis-py types its generics loosely
-        """Hear until the channel ends; return whether it failed, as it was told, if it never began."""
+    async def _listen(self, redis: Any) -> None:  # noqa: ANN401 - redis-py types its generics loosely
+        """Hear until the channel ends."""
         async with redis.pubsub() as channel:
             await channel.subscribe(prompt_outcomes.channel_of(redis, self._keys))
             async for message in channel.listen():
                 if message["type"] == "message":
                     self.hear(message["data"])
-                elif failed:
+                elif self._rest.end():
                     _log.info("redis tells outcomes again")
-                    failed = False
-        return failed
 
     def hear(self, message: bytes) -> None:
         """Answer those who wait for what a message tells. One that cannot be read is passed over: events tell the same."""
@@ -80,12 +78,8 @@ class PromptListener:
         for outcome in outcomes:
             if outcome.record != told:  # the commands of one record follow each other
                 told = outcome.record
-                self._tell_decided(outcome.kind, told)
+                if outcome.kind in KINDS:
+                    tell_decided(self._decided, self._catalogue.commands(outcome.kind), told)
             if self._waiters.awaits(outcome.request_id):
                 self.told += 1
                 self._waiters.answer(outcome.request_id, Answer(outcome.type, bytes(outcome.data), outcome.record))
-
-    def _tell_decided(self, kind: str, record: str) -> None:
-        found = COMMAND_RECORD.fullmatch(record)
-        if found is not None and kind in KINDS:
-            self._decided((self._catalogue.commands(kind), int(found[1])), int(found[2]))

@@ -129,7 +129,6 @@ class DirectProducer:
         self._counts: dict[str, int] = {}
         self._waiting: deque[_Waiting] = deque()
         self._under_way: dict[asyncio.Task[None], int] = {}
-        self._by_node: Counter[int] = Counter()
         self._connecting: Counter[int] = Counter()
         self._fault: KafkaError | None = None
 
@@ -164,11 +163,12 @@ class DirectProducer:
 
     async def partition_count(self, topic: str) -> int:
         """Return how many partitions a topic has. Raises KafkaError if the broker does not know it for long."""
-        count = self._counts.get(topic)
-        if count is None:
+        if known := self.client.cluster.partitions_for_topic(topic):
+            self._counts[topic] = len(known)  # a topic may grow
+        elif topic not in self._counts:  # one that is gone for a moment keeps nobody: who waits would be overtaken
             async with asyncio.timeout(self._request_timeout_ms / 1000):
-                count = self._counts[topic] = await self._count(topic)
-        return count
+                self._counts[topic] = await self._count(topic)
+        return self._counts[topic]
 
     async def _count(self, topic: str) -> int:
         await self.client.add_topic(topic)
@@ -202,7 +202,6 @@ class DirectProducer:
             if not by_leader:
                 return
             for node, batches in by_leader.items():
-                self._by_node[node] += 1
                 for place, batch in batches.items():
                     self._partitions[place].begin(len(batch.records))
                 task = asyncio.create_task(self._land(batches, self._write(node, batches)))
@@ -210,7 +209,7 @@ class DirectProducer:
                 task.add_done_callback(self._landed)
 
     def _landed(self, task: asyncio.Task[None]) -> None:
-        self._by_node[self._under_way.pop(task)] -= 1
+        del self._under_way[task]
         self._send_on()
 
     def _next_batches(self) -> dict[int, dict[TopicPartition, _Batch]]:
@@ -241,7 +240,7 @@ class DirectProducer:
         batch = batches.get(waiting.place)
         if batch is None:
             partition = self._partitions[waiting.place]
-            if self._by_node[leader] >= REQUESTS_MAX or (partition.under_way and not partition.knows_us):
+            if self._is_busy(leader) or (partition.under_way and not partition.knows_us):
                 return False
             batch = _Batch(
                 DefaultRecordBatchBuilder(
@@ -256,6 +255,9 @@ class DirectProducer:
         if batch.records:
             batches[waiting.place] = batch
         return has_room
+
+    def _is_busy(self, node: int) -> bool:
+        return sum(busy == node for busy in self._under_way.values()) >= REQUESTS_MAX
 
     def _write(self, node: int, batches: dict[TopicPartition, _Batch]) -> Awaitable[Any]:
         """Write a request at once if there is a connection; else it is written when there is one."""

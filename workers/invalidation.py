@@ -1,6 +1,5 @@
 """Tell the cache that availability changed, after the commit and before anybody is answered. It never holds up a command."""
 
-import time
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
@@ -8,9 +7,9 @@ import structlog
 
 from schema.rows import ResourceKey
 from topics.redis_keys import ids_name, resource_name
+from topics.redis_patience import Rest
 
 _log = structlog.get_logger(__name__)
-_AWAY_SECONDS = 1.0
 
 
 class Tombstones(Protocol):
@@ -25,12 +24,15 @@ class Tombstones(Protocol):
 
 
 class Invalidator:
-    """Writes tombstones; what the cache does not take is counted, the entries' lifetime heals it."""
+    """Writes tombstones; what the cache does not take is counted, the entries' lifetime heals it.
 
-    def __init__(self, tombstones: Tombstones) -> None:
+    While it rests outcomes alone are not told: their events will. Tombstones are tried all the same.
+    """
+
+    def __init__(self, tombstones: Tombstones, rest: Rest) -> None:
         """Write to `tombstones`, which has a bound of its own."""
         self._tombstones = tombstones
-        self._away_until = float("-inf")
+        self._rest = rest
         self.skipped = 0
 
     async def invalidate(
@@ -41,18 +43,19 @@ class Invalidator:
         One at its first version is new: who created it may have died before he told. Return whether all of it was told;
         raises nothing for the cache.
         """
-        if not versions and (not outcomes or time.monotonic() < self._away_until):
-            return not outcomes  # outcomes alone need not wait for a cache that was away a moment ago
+        if not versions and (not outcomes or self._rest.is_on):
+            return not outcomes
         kinds = {*kinds_defined, *(key.kind for key, version in versions.items() if version == 1)}
         names = {resource_name(key.kind, key.resource_id): version for key, version in versions.items()}
         try:
             await self._tombstones.write(names, [ids_name(kind) for kind in sorted(kinds)], outcomes)
         except (OSError, TimeoutError) as fault:
-            self._away_until = time.monotonic() + _AWAY_SECONDS
+            self._rest.begin()
             if names:
                 self.skipped += 1
                 _log.warning(
                     "redis did not take an invalidation, the TTL will", resources=len(names), fault=repr(fault)
                 )
             return False
+        self._rest.end()
         return True

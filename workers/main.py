@@ -51,6 +51,7 @@ from workers.reading import Reader
 from workers.redis_mirror import MirrorLives, RedisMirror
 from workers.redis_tombstones import RedisTombstones
 from workers.sweeping import Sweep, Sweeper
+from workers.waiting import is_set_within
 
 _log = structlog.get_logger(__name__)
 _FAUST_STOP_SECONDS = 2.5
@@ -142,7 +143,7 @@ def _invalidator(settings: Settings, servers: _Servers) -> Invalidator:
         tombstone_seconds=settings.tombstone_seconds,
         timeout_seconds=settings.redis_timeout_ms / 1000,
     )
-    return Invalidator(tombstones)
+    return Invalidator(tombstones, Rest(settings.redis_rest_ms / 1000))
 
 
 def _mirror_store(settings: Settings, servers: _Servers, *, timeout_seconds: float) -> RedisMirror:
@@ -232,17 +233,9 @@ async def _topics_agree(bootstrap_servers: str, catalogue: Catalogue, stop: asyn
         if found:
             message = "; ".join(map(str, found)) + ". Run `firmhold doctor`: it says what helps"
             raise TopicsDisagreeError(message)
-        if found is not None or await _is_set_within(stop, pause):
+        if found is not None or await is_set_within(stop, pause):
             break
     return not stop.is_set()
-
-
-async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        return False
-    return True
 
 
 async def _work(

@@ -7,7 +7,6 @@ missing key proves nothing any more, and the rebuild (`workers.mirror_rebuilding
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,6 +14,7 @@ import structlog
 
 from schema.rows import ResourceKey
 from topics.redis_patience import Rest
+from workers.waiting import is_set_within
 
 _log = structlog.get_logger(__name__)
 
@@ -132,5 +132,4 @@ class Mirror:
 
     async def asked_within(self, seconds: float) -> None:
         """Return when something is asked for, or the time is over."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), seconds)
+        await is_set_within(self._woken, seconds)

@@ -13,7 +13,6 @@ the worker stops.
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -32,17 +31,16 @@ from workers.invalidation import Invalidator
 from workers.mirror_changes import changes_of
 from workers.mirroring import Mirror
 from workers.progress import Progress
-from workers.prompt_outcomes import prompt_of
+from workers.prompt_outcomes import Prompt, prompt_of
 from workers.reading import FORBIDDEN, Incoming, Item, Ordered, Reader, Rejected
 from workers.stages import Stage
+from workers.waiting import is_set_within
 
 _log = structlog.get_logger(__name__)
 _HOUR_SECONDS = 3600.0
 _KEY_CHARACTERS_MAX = 64
 _EVENTS_APART_SECONDS = 0.015
-_PROMPT_SECONDS = (
-    0.002  # for redis to answer, which it does in a quarter of that, before the next batch keeps the loop busy
-)
+_PROMPT_SECONDS = 0.002  # Redis answers in a quarter of that; else the next batch keeps the loop from hearing it
 
 
 class Delivery(Protocol):
@@ -224,7 +222,7 @@ class Pipeline:
                 self.counts.retries += 1
                 pause = next(pauses)
                 _log.warning("batch is tried again", pause_seconds=pause, fault=repr(fault), **_summary(reads))
-                if await self._stopped_within(pause):
+                if await is_set_within(self._stopping, pause):
                     return False
             else:
                 return True
@@ -237,21 +235,22 @@ class Pipeline:
         for read in reads:
             incoming = read.delivery.incoming
             self.progress.note(incoming.topic, incoming.partition, incoming.offset)
-        telling = asyncio.create_task(self._tell_redis(items, applied))
-        if applied.outcomes:
+        prompt = prompt_of(applied.outcomes)
+        telling = asyncio.create_task(self._tell_redis(items, applied, prompt))
+        if prompt.message:
             await asyncio.wait((telling,), timeout=_PROMPT_SECONDS)
         await self._decided.put(Batch([read.delivery for read in reads], items, applied, telling))
         if self._decided.full() or not (telling.done() and telling.result()):
             self._hurry.set()
         self._count(items, applied)
 
-    async def _tell_redis(self, items: Sequence[Item], applied: Applied) -> bool:
+    async def _tell_redis(self, items: Sequence[Item], applied: Applied, prompt: Prompt) -> bool:
         """Mirror, invalidate, and tell outcomes; return whether nobody waits for the events then.
 
         Who is told his outcome may look at once, so that comes last. Of several batches the later may be told first: the
         larger version wins.
         """
-        prompt, kinds = prompt_of(applied.outcomes), _kinds_defined(items)
+        kinds = _kinds_defined(items)
         changes = changes_of(applied)
         if changes:
             await asyncio.gather(self._invalidator.invalidate(applied.versions, kinds), self._mirror.tell(changes))
@@ -260,30 +259,18 @@ class Pipeline:
             is_told = await self._invalidator.invalidate(applied.versions, kinds, prompt.message)
         return is_told and prompt.is_whole and len(applied.outcomes) == len(items)
 
-    async def _stopped_within(self, seconds: float) -> bool:
-        try:
-            await asyncio.wait_for(self._stopping.wait(), seconds)
-        except TimeoutError:
-            return False
-        return True
-
     async def _emit_batches(self) -> None:
         while True:
             batches = [await self._decided.get()]
             if await batches[0].telling_redis:
-                await self._hurried_within(_EVENTS_APART_SECONDS)
+                await is_set_within(self._hurry, _EVENTS_APART_SECONDS)
+                self._hurry.clear()
             while not self._decided.empty():
                 batches.append(self._decided.get_nowait())
             await self._emit(batches)
             for _ in batches:
                 self._unfinished -= 1
                 self._decided.task_done()
-
-    async def _hurried_within(self, seconds: float) -> None:
-        """Return when events must be sent, or the time is over."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._hurry.wait(), seconds)
-        self._hurry.clear()
 
     async def _emit(self, batches: Sequence[Batch]) -> None:
         # Made while redis is being told.

@@ -23,7 +23,7 @@ def prompt_of(outcomes: Sequence[Outcome]) -> Prompt:
     for one in map(_prompt, outcomes):
         if one is not None and size < MESSAGE_BYTES_MAX:
             prompt.append(one)
-            size += len(bytes(one.data))
+            size += len(one.data)
     return Prompt(encode(prompt) if prompt else b"", is_whole=len(prompt) == len(outcomes))
 
 
@@ -33,7 +33,7 @@ def _prompt(outcome: Outcome) -> PromptOutcome | None:
         return None
     for event in outcome.events or ():
         if event.answers:
-            if len(bytes(event.data)) > OUTCOME_BYTES_MAX:
+            if len(event.data) > OUTCOME_BYTES_MAX:
                 return None
             return PromptOutcome(arrived.request_id, arrived.key.kind, event.type, event.record, event.data)
     return None

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from gateway.cache_store import CacheStore, Entry
 from gateway.redis_cache import RedisCache
 from tests.twins.memory_cache import MemoryCache
+from topics.prompt_outcomes import channel_of
 from topics.redis_keys import RedisKeys, part_name
 from workers.invalidation import Tombstones
 from workers.redis_tombstones import RedisTombstones
@@ -30,6 +31,7 @@ class Subject:
     tombstones: Tombstones
     flush: Callable[[], Awaitable[object]]
     pass_ms: Callable[[int], Awaitable[object]]
+    hear: Callable[[], Awaitable[bytes]]
 
     async def now_ms(self) -> int:
         """Return the store's clock."""
@@ -61,16 +63,29 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
             clock["now_ms"] += ms
 
         memory = MemoryCache(lambda: clock["now_ms"], tombstone_ms=TOMBSTONE_MS)
-        yield Subject(memory, memory, lambda: asyncio.to_thread(memory.flush), pass_ms)
+
+        async def take() -> bytes:
+            return memory.told.pop(0)
+
+        yield Subject(memory, memory, lambda: asyncio.to_thread(memory.flush), pass_ms, take)
         return
     redis: Redis = Redis.from_url(request.getfixturevalue("redis_url"))
     keys = RedisKeys("contract:")
-    async with redis:
+    async with redis, redis.pubsub(ignore_subscribe_messages=True) as channel:
+        await channel.subscribe(channel_of(redis, keys))
+
+        async def hear() -> bytes:
+            async with asyncio.timeout(5):
+                while (message := await channel.get_message(timeout=None)) is None:
+                    pass  # it has taken note of the subscription
+            return bytes(message["data"])
+
         yield Subject(
             RedisCache(redis, keys, timeout_seconds=5),
             RedisTombstones(redis, keys, tombstone_seconds=TOMBSTONE_MS // 1000, timeout_seconds=5),
             redis.flushdb,
             lambda ms: asyncio.sleep(ms / 1000),  # Redis has no other clock
+            hear,
         )
 
 
@@ -210,3 +225,14 @@ async def test_a_part_is_as_old_as_its_resource(subject: Subject) -> None:
     assert list(await subject.store.store({part: await subject.entry(1)}, ME, locked.taken)) == []
     assert await subject.put(await subject.entry(2), part)
     assert await subject.payload(part) == b'{"version": 2}'
+
+
+async def test_outcomes_are_told_with_the_tombstones(subject: Subject) -> None:
+    """Message by message; whoever hears one finds that the tombstones of its call stand. Without a message nothing is told."""
+    assert await subject.put(await subject.entry(1))
+    await subject.tombstones.write({NAME: 2}, [])
+    await subject.tombstones.write({NAME: 3}, [], b"granted")
+    assert await subject.hear() == b"granted"
+    assert (await subject.store.read([NAME]))[NAME].tombstone == 3
+    await subject.tombstones.write({}, [], b"refused")
+    assert await subject.hear() == b"refused"

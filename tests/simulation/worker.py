@@ -241,7 +241,7 @@ class Worker:
                 reached=self._reached,
                 keeper=_CountingKeeper(site),
             ),
-            invalidator=Invalidator(TombstonesOfWorker(site.cache, site.line("redis"), site.news)),
+            invalidator=Invalidator(TombstonesOfWorker(site.cache, site.line("redis"), site.news), Rest(0.0)),
             mirror=Mirror(MemoryMirror(lambda: 0), Rest(0.0)),  # slots have nothing that is mirrored
             emitter=Emitter(site.catalogue),
             send_all=send_all,

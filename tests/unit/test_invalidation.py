@@ -4,9 +4,11 @@ from collections.abc import Collection, Mapping
 
 from schema.rows import ResourceKey
 from topics.redis_keys import ids_name, resource_name
+from topics.redis_patience import Rest
 from workers.invalidation import Invalidator
 
 OLD, NEW, SHOE = ResourceKey("slot", "old"), ResourceKey("slot", "new"), ResourceKey("product", "shoe")
+REST_SECONDS = 1.0
 
 
 class Tombstones:
@@ -32,7 +34,7 @@ async def test_the_list_of_a_kind_is_forgotten_where_one_may_be_new() -> None:
     Seen to fail with the kinds of definitions alone.
     """
     tombstones = Tombstones()
-    invalidator = Invalidator(tombstones)
+    invalidator = Invalidator(tombstones, Rest(1))
     await invalidator.invalidate({OLD: 7})
     await invalidator.invalidate({OLD: 8}, {"slot"})
     await invalidator.invalidate({OLD: 8, NEW: 1, SHOE: 2})
@@ -46,14 +48,20 @@ async def test_the_list_of_a_kind_is_forgotten_where_one_may_be_new() -> None:
 
 
 async def test_outcomes_alone_do_not_wait_for_a_cache_that_was_away() -> None:
-    """A hundred milliseconds of each refusal would be spent on nothing. Fails without the rest."""
-    tombstones = Tombstones()
-    invalidator = Invalidator(tombstones)
+    """A hundred milliseconds of each refusal would be spent on nothing. Seen to fail without the rest."""
+    tombstones, now = Tombstones(), {"seconds": 0.0}
+    invalidator = Invalidator(tombstones, Rest(REST_SECONDS, lambda: now["seconds"]))
     assert await invalidator.invalidate({}, (), b"refused")
     tombstones.is_away = True
     assert not await invalidator.invalidate({OLD: 7}, (), b"lost")
     tombstones.is_away = False
     assert not await invalidator.invalidate({}, (), b"not tried")
     assert await invalidator.invalidate({OLD: 8}, (), b"granted")
-    assert tombstones.told == [b"refused", b"granted"]
+    assert await invalidator.invalidate({}, (), b"told again")
+    tombstones.is_away = True
+    assert not await invalidator.invalidate({}, (), b"lost")
+    tombstones.is_away = False
+    now["seconds"] = REST_SECONDS
+    assert await invalidator.invalidate({}, (), b"after the rest")
+    assert tombstones.told == [b"refused", b"granted", b"told again", b"after the rest"]
     assert invalidator.skipped == 1
