@@ -17,7 +17,7 @@ from faust.types import EventT
 from topics.catalogue import KINDS, Catalogue
 from topics.strangers_records import read_strangers_records
 from workers.delivering import DirectStream, deliver_directly
-from workers.pipeline import Delivery
+from workers.inbox import Delivery
 from workers.reading import Incoming
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -79,7 +79,7 @@ async def run(settings: Settings, hooks: Hooks | None = None) -> None:
         app = make_app(
             Group(settings.kafka, f"{settings.topic_prefix}{settings.consumer_group}", settings.session_timeout_seconds)
         )
-        take_in(app, catalogue, pipeline.put)
+        take_in(app, catalogue, pipeline.inbox.put)
         assignment = Assignment(app)
         sweeper, purger = _sweeper(settings, app, servers, pipeline.progress), _purger(settings, servers)
         rebuilder = _rebuilder(settings, servers, mirror)

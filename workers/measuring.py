@@ -43,7 +43,7 @@ def readings(parts: Parts) -> Readings:
         metrics.DECISION_SECONDS: lambda: counts.decision_seconds,
         metrics.BATCH_SIZE: lambda: counts.batch_size,
         metrics.STAGE: lambda: pipeline.stages.seconds,
-        metrics.INBOX: pipeline.waiting,
+        metrics.INBOX: lambda: len(pipeline.inbox),
         metrics.PARTITIONS: lambda: parts.assignment.partitions,
         metrics.RETRIES: lambda: counts.retries,
         metrics.DEAD_LETTERS: lambda: counts.dead_letters,

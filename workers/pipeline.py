@@ -14,7 +14,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
@@ -27,12 +27,13 @@ from workers.core.batch import Arrived
 from workers.counting import Counts, now
 from workers.crash_points import CrashPoint, Reached
 from workers.emitting import Emitter
+from workers.inbox import Delivery, Inbox, Read, items_of
 from workers.invalidation import Invalidator
 from workers.mirror_changes import changes_of
 from workers.mirroring import Mirror
 from workers.progress import Progress
 from workers.prompt_outcomes import Prompt, prompt_of
-from workers.reading import FORBIDDEN, Incoming, Item, Ordered, Reader, Rejected
+from workers.reading import FORBIDDEN, Item, Ordered, Reader, Rejected
 from workers.stages import Stage
 from workers.waiting import is_set_within
 
@@ -41,20 +42,6 @@ _HOUR_SECONDS = 3600.0
 _KEY_CHARACTERS_MAX = 64
 _EVENTS_APART_SECONDS = 0.015
 _PROMPT_SECONDS = 0.002  # Redis answers in a quarter of that; else the next batch keeps the loop from hearing it
-
-
-class Delivery(Protocol):
-    """A record that was handed to us and waits for its acknowledgement."""
-
-    @property
-    def incoming(self) -> Incoming:
-        """The record."""
-
-    def is_ours(self) -> bool:
-        """Tell whether its partition is still assigned to us since it was handed out; if not, it comes again."""
-
-    def acknowledge(self) -> None:
-        """Let its offset be committed. Called in the order of offsets."""
 
 
 class TooManyCulpritsError(Exception):
@@ -72,14 +59,6 @@ class Limits:
     culprits_max: int
     retry_first_seconds: float
     retry_longest_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """A delivery, and what was read of it: several items if it carries a batch of commands."""
-
-    delivery: Delivery
-    items: tuple[Item, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +90,6 @@ class Pipeline:
         reached: Reached,
     ) -> None:
         """Connect the parts; nothing runs before `run`."""
-        self._reader = reader
         self._applier = applier
         self._invalidator = invalidator
         self._mirror = mirror
@@ -120,11 +98,7 @@ class Pipeline:
         self._limits = limits
         self.stages = applier.stages
         self._reached = reached
-        self._inbox: asyncio.Queue[Delivery] = asyncio.Queue(limits.inbox_events_max)
-        self._inbox_bytes = 0
-        self._has_room = asyncio.Event()
-        self._has_room.set()
-        self._has_news = asyncio.Event()
+        self.inbox = Inbox(reader, events_max=limits.inbox_events_max, bytes_max=limits.inbox_bytes_max)
         self._decided: asyncio.Queue[Batch] = asyncio.Queue(limits.batches_in_flight_max)
         self._culprits_at: deque[float] = deque()
         self._stopping = asyncio.Event()
@@ -133,27 +107,9 @@ class Pipeline:
         self.counts = Counts()
         self.progress = Progress()
 
-    async def put(self, delivery: Delivery) -> None:
-        """Take a delivery in; waits while the inbox is full, in number or in bytes: that pauses the fetching."""
-        await self._has_room.wait()
-        self._weigh(delivery, +1)
-        await self._inbox.put(delivery)
-        self._has_news.set()
-
-    def _weigh(self, delivery: Delivery, step: int) -> None:
-        self._inbox_bytes += step * len(delivery.incoming.value or b"")
-        if self._inbox_bytes < self._limits.inbox_bytes_max:
-            self._has_room.set()
-        else:
-            self._has_room.clear()
-
-    def waiting(self) -> int:
-        """Return how many deliveries wait for the batcher."""
-        return self._inbox.qsize()
-
     def last_progress(self) -> float:
         """Return when (by the event loop's clock) there last was nothing to do, or something got done."""
-        return now() if self._inbox.empty() and self._unfinished == 0 else self.counts.last_progress
+        return now() if not self.inbox and self._unfinished == 0 else self.counts.last_progress
 
     async def run(self) -> None:
         """Work until `drain`; raises what is not understood."""
@@ -174,7 +130,7 @@ class Pipeline:
     def stop(self) -> None:
         """Take no new batch; what has begun is finished by `run`, as long as its owner lets it."""
         self._stopping.set()
-        self._has_news.set()
+        self.inbox.wake()
         self._hurry.set()
 
     async def _decide_batches(self) -> None:
@@ -185,26 +141,10 @@ class Pipeline:
                 self._unfinished -= 1
 
     async def _next_reads(self) -> list[Read] | None:
-        """Return what is waiting, without a timer: a lone command starts at once, under load a batch grows by itself.
-
-        A batch has at most so many commands, but for a single record that carries more. Its records are read one behind
-        the other: between those of Faust's doings each would take twice as long.
-        """
-        while self._inbox.empty() and not self._stopping.is_set():
-            self._has_news.clear()
-            await self._has_news.wait()
-        if self._stopping.is_set():
-            return None
-        reads: list[Read] = []
-        commands = 0
-        while commands < self._limits.batch_commands_max and not self._inbox.empty():
-            reads.append(self._read(self._inbox.get_nowait()))
-            commands += len(reads[-1].items)
-        return reads
-
-    def _read(self, delivery: Delivery) -> Read:
-        self._weigh(delivery, -1)
-        return Read(delivery, tuple(self._reader.read(delivery.incoming)))
+        """Return what is waiting, without a timer: a lone command starts at once, under load a batch grows by itself."""
+        while not self.inbox and not self._stopping.is_set():
+            await self.inbox.wait()
+        return None if self._stopping.is_set() else self.inbox.take(self._limits.batch_commands_max)
 
     async def _decide_batch(self, reads: list[Read]) -> bool:
         """Decide however often it takes; return whether it was handed to the emitter."""
@@ -229,9 +169,10 @@ class Pipeline:
 
     async def _decide(self, reads: Sequence[Read]) -> None:
         self._reached(CrashPoint.BEFORE_TRANSACTION)
-        items = [item for read in reads for item in read.items]
+        items = items_of(reads)
         commands = [item.arrived for item in items if isinstance(item, Ordered)]
-        applied = await self._applier.apply(commands) if commands else Applied((), {})
+        with self.inbox.reading_ahead(self._limits.batch_commands_max):
+            applied = await self._applier.apply(commands) if commands else Applied((), {})
         for read in reads:
             incoming = read.delivery.incoming
             self.progress.note(incoming.topic, incoming.partition, incoming.offset)

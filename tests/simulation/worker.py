@@ -168,7 +168,7 @@ class Worker:
                 await asyncio.sleep(0.1)
                 continue
             for record in records:
-                await self.pipeline.put(Delivery(self, _incoming(record, self.site.kind), generation))
+                await self.pipeline.inbox.put(Delivery(self, _incoming(record, self.site.kind), generation))
 
     async def _heartbeats(self) -> None:
         while True:
