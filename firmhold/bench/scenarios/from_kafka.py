@@ -73,12 +73,13 @@ async def _decided(bench: Bench) -> Figures:
     places = [TopicPartition(catalogue.events("slot"), number) for number in range(bench.partitions)]
     consumer = AIOKafkaConsumer(bootstrap_servers=bench.kafka)
     await consumer.start()
+    connection = await asyncpg.connect(bench.postgres)
     try:
         before = sum((await consumer.end_offsets(places)).values())
         began = time.perf_counter()
         publishing = asyncio.create_task(_publish(bench.kafka, records))
-        told, told_at = 0, began
-        while told < bench.commands:
+        told, told_at, decided = 0, began, 0
+        while decided < bench.commands:
             await asyncio.sleep(POLL_SECONDS)
             ends = sum((await consumer.end_offsets(places)).values()) - before
             now = time.perf_counter()
@@ -86,23 +87,22 @@ async def _decided(bench: Bench) -> Figures:
                 told, told_at = ends, now
             elif now - told_at > SILENT_SECONDS_MAX:
                 raise MissingHoldsError(f"{told} of {bench.commands} commands were told of, then none for long")
+            if told >= bench.commands:  # ends of an earlier run's holds may be among what was told
+                decided = await connection.fetchval(_HELD, slot, f"kafka/{SOURCE}")
         seconds = time.perf_counter() - began
         await publishing
+        return figures_of(await _latencies(connection, bench.commands, slot, run), seconds)
     finally:
         await consumer.stop()
-    return figures_of(await _latencies(bench, slot, run), seconds)
-
-
-async def _latencies(bench: Bench, slot: str, run: str) -> list[float]:
-    """Return how long each command lay in the log before it was decided, by the servers' clocks; all must be held."""
-    connection = await asyncpg.connect(bench.postgres)
-    try:
-        held = await connection.fetchval(_HELD, slot, f"kafka/{SOURCE}")
-        rows = await connection.fetch(_DECIDED, SOURCE, run, slot)
-    finally:
         await connection.close()
-    if not held == len(rows) == bench.commands:
-        raise MissingHoldsError(f"{bench.commands} commands, {len(rows)} granted, {held} holds in the store")
+
+
+async def _latencies(connection: asyncpg.Connection, count: int, slot: str, run: str) -> list[float]:
+    """Return how long each command lay in the log before it was decided, by the servers' clocks; all must be held."""
+    held = await connection.fetchval(_HELD, slot, f"kafka/{SOURCE}")
+    rows = await connection.fetch(_DECIDED, SOURCE, run, slot)
+    if not held == len(rows) == count:
+        raise MissingHoldsError(f"{count} commands, {len(rows)} granted, {held} holds in the store")
     return [row["seconds"] for row in rows]
 
 
