@@ -223,15 +223,15 @@ class Installation:
     async def lag(self, topic: str) -> int:
         """Return how many records of a topic the workers have not committed."""
         partitions = [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
+        async with admin_client(self.urls.kafka) as admin:  # first: what comes and is committed meanwhile hides nothing
+            group = f"{self.prefix}{self.settings.consumer_group}"
+            committed = await admin.list_consumer_group_offsets(group, partitions=partitions)
         consumer = AIOKafkaConsumer(bootstrap_servers=self.urls.kafka, enable_auto_commit=False)
         await consumer.start()
         try:
             ends = await consumer.end_offsets(partitions)
         finally:
             await consumer.stop()
-        async with admin_client(self.urls.kafka) as admin:
-            group = f"{self.prefix}{self.settings.consumer_group}"
-            committed = await admin.list_consumer_group_offsets(group, partitions=partitions)
         return sum(ends[partition] - max(0, committed[partition].offset) for partition in partitions)
 
     async def is_worked_off(self, kind: str = "slot") -> bool:

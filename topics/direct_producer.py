@@ -163,15 +163,15 @@ class DirectProducer:
 
     async def partition_count(self, topic: str) -> int:
         """Return how many partitions a topic has. Raises KafkaError if the broker does not know it for long."""
-        if known := self.client.cluster.partitions_for_topic(topic):
-            self._counts[topic] = len(known)  # a topic may grow
-        elif topic not in self._counts:  # one that is gone for a moment keeps nobody: who waits would be overtaken
+        if topic not in self._counts:
             async with asyncio.timeout(self._request_timeout_ms / 1000):
                 self._counts[topic] = await self._count(topic)
+        elif known := self.client.cluster.partitions_for_topic(topic):
+            self._counts[topic] = len(known)  # it may grow; one that is gone for a moment keeps nobody waiting
         return self._counts[topic]
 
     async def _count(self, topic: str) -> int:
-        await self.client.add_topic(topic)
+        await self.client.add_topic(topic)  # also if it is known already: only then it is asked for again and again
         while not (partitions := self.client.cluster.partitions_for_topic(topic)):
             await asyncio.sleep(_MISSING_SECONDS)  # between two questions to the broker
             await self.client.force_metadata_update()

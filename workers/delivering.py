@@ -23,11 +23,14 @@ from faust.types.transports import ConsumerCallback
 from faust.types.tuples import Message
 from mode.utils.futures import maybe_async
 
+from workers.waiting import is_set_within
+
 WRITTEN_FOR: Final = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0"}
 _RECORDS_PER_TURN = 20  # so many go on before everyone else has a turn
 # aiokafka's own 0.1 s are too short: it then asks the broker for the other partitions only, and as long as that waits for
-# news of those, up to 1.5 s, for none of the busy one. What it has meanwhile would wait in our inbox as well.
-_UNTAKEN_SECONDS_MAX = 30.0
+# news of those, up to 1.5 s, for none of the busy one. What others have meanwhile would wait in our inbox as well.
+_UNTAKEN_SECONDS_MAX = 2.0
+_ALL_FULL_SECONDS = 1.0
 
 
 class UnknownVersionError(Exception):
@@ -161,6 +164,10 @@ class _Consumer(driver.Consumer):
     _assigned: object = None
     _assigned_tps: frozenset[TP] = frozenset()
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as Faust's own
+        super().__init__(*args, **kwargs)
+        self._dropped = asyncio.Event()
+
     def _new_consumer_thread(self) -> _ClientHere:
         return _ClientHere(self, loop=self.loop, thread_loop=self.loop, beacon=self.beacon)
 
@@ -172,12 +179,20 @@ class _Consumer(driver.Consumer):
             self._assigned = assigned
         return self._assigned_tps
 
+    async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ANN401, ASYNC109 - Faust's signature
+        """Fetch; where all partitions wait for room, as soon as one has it: Faust sleeps for a second."""
+        if self._buffered_partitions and not self._get_active_partitions():
+            self._dropped.clear()
+            await is_set_within(self._dropped, _ALL_FULL_SECONDS)
+        return await super()._wait_next_records(timeout)
+
     def on_buffer_drop(self, tp: TP) -> None:
         """Fetch from a partition again, and at once.
 
         What the client has of it already it hands out only when something else comes, or its wait of a second is over.
         """
         super().on_buffer_drop(tp)
+        self._dropped.set()
         fetcher = self._thread._ensure_consumer()._fetcher  # noqa: SLF001 - as Faust's own
         for waiter in fetcher._fetch_waiters:  # noqa: SLF001
             fetcher._notify(waiter)  # noqa: SLF001

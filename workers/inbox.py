@@ -16,6 +16,10 @@ from workers.reading import Incoming, Item, Reader
 _COMMANDS_PER_TURN = 8
 
 
+class ReadingError(Exception):
+    """Reading raised, which it never does: nothing that was read with it may be acknowledged."""
+
+
 class Delivery(Protocol):
     """A record that was handed to us and waits for its acknowledgement."""
 
@@ -45,9 +49,11 @@ class Inbox:
     def __init__(self, reader: Reader, *, events_max: int, bytes_max: int) -> None:
         """Read with `reader`; take in no more while there is so much."""
         self._reader = reader
+        self._events_max = events_max
         self._bytes_max = bytes_max
-        self._unread: asyncio.Queue[Delivery] = asyncio.Queue(events_max)
-        self._unread_bytes = 0
+        self._unread: deque[Delivery] = deque()
+        self._events = 0
+        self._bytes = 0
         self._ahead: deque[Read] = deque()
         self._has_room = asyncio.Event()
         self._has_room.set()
@@ -55,18 +61,20 @@ class Inbox:
 
     def __len__(self) -> int:
         """Return how many deliveries wait."""
-        return len(self._ahead) + self._unread.qsize()
+        return self._events
 
     async def put(self, delivery: Delivery) -> None:
         """Take a delivery in; waits while the inbox is full, in number or in bytes: that pauses the fetching."""
-        await self._has_room.wait()
+        while not self._has_room.is_set():  # of several who wait the first may take the last room
+            await self._has_room.wait()
         self._weigh(delivery, +1)
-        await self._unread.put(delivery)
+        self._unread.append(delivery)
         self._has_news.set()
 
     def _weigh(self, delivery: Delivery, step: int) -> None:
-        self._unread_bytes += step * len(delivery.incoming.value or b"")
-        if self._unread_bytes < self._bytes_max:
+        self._events += step
+        self._bytes += step * len(delivery.incoming.value or b"")
+        if self._events < self._events_max and self._bytes < self._bytes_max:
             self._has_room.set()
         else:
             self._has_room.clear()
@@ -87,33 +95,34 @@ class Inbox:
         """
         reads: list[Read] = []
         commands = 0
-        while commands < commands_max and (self._ahead or not self._unread.empty()):
+        while commands < commands_max and (self._ahead or self._unread):
             read = self._ahead.popleft() if self._ahead else self._begin()
             read.items.extend(read.rest)
+            self._weigh(read.delivery, -1)
             reads.append(read)
             commands += len(read.items)
         return reads
 
     def _begin(self) -> Read:
-        delivery = self._unread.get_nowait()
-        self._weigh(delivery, -1)
+        delivery = self._unread.popleft()
         return Read(delivery, self._reader.read(delivery.incoming))
 
     @contextmanager
     def reading_ahead(self, commands_max: int) -> Iterator[None]:
-        """Read what comes while others are waited for, as much as a batch may have. Raises what reading raises."""
+        """Read what comes while others are waited for, as much as a batch may have. Raises ReadingError."""
         reading = asyncio.create_task(self._read_ahead(commands_max))
         try:
             yield
         finally:
-            if reading.done():
-                reading.result()  # a record whose reading failed must not pass for one that was read
+            fault = reading.exception() if reading.done() else None
             reading.cancel()
+            if fault is not None:  # whatever it is: tried again, the record would pass for one that was read
+                raise ReadingError("a record could not be read, by a fault of ours") from fault
 
     async def _read_ahead(self, commands_max: int) -> None:
         commands = sum(len(read.items) for read in self._ahead)
         while commands < commands_max:
-            while self._unread.empty():
+            while not self._unread:
                 await self.wait()
             read = self._begin()
             self._ahead.append(read)

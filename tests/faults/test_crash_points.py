@@ -98,9 +98,11 @@ async def audit_killed_at(site: Installation, point: CrashPoint) -> None:
             records.append(upstream.record(Hold(resource_id=slot), command_id=f"hold-{number}"))
         await upstream.send(*records)
         waiting = asyncio.create_task(client.hold(slot, key="over-http"))
-        victim = await site.start_worker(
-            point.value, str(KILLED_BATCH), wait=False, FIRMHOLD_BATCH_COMMANDS_MAX=str(BATCH_COMMANDS_MAX)
-        )
+        small = {
+            "FIRMHOLD_BATCH_COMMANDS_MAX": str(BATCH_COMMANDS_MAX),
+            "FIRMHOLD_BATCHES_IN_FLIGHT_MAX": "1",  # else the first sending may take so long that all go with the second
+        }
+        victim = await site.start_worker(point.value, str(KILLED_BATCH), wait=False, **small)
         assert await victim.wait(30) == -signal.SIGKILL, victim.output()
         await site.start_worker()
         reply = await waiting

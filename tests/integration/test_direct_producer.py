@@ -162,3 +162,18 @@ async def test_a_partition_that_does_not_know_us_gets_one_batch_at_a_time(topic:
     await asyncio.sleep(0)
     assert len(producer._under_way) == 2
     await asyncio.gather(*calls)
+
+
+async def test_topics_stay_known(servers: Urls, topic: str, producer: DirectProducer) -> None:
+    """Also one that was known before anything was sent to it. Seen to fail if only those that are not are asked for again.
+
+    Until somebody asks for a topic the client asks for all, and from then on for those that it was told of.
+    """
+    await producer.client.force_metadata_update()
+    await producer.send([Record(topic, None, b"known already", [], 0)])
+    later = Catalogue(prefix=f"{topic}-later.", partitions=1, replication=1)
+    await create_topics(servers.kafka, later)
+    assert await producer.partition_count(later.commands("slot")) == 1
+    await producer.client.force_metadata_update()
+    (landed,) = await producer.send([Record(topic, None, b"known still", [], 0)])
+    assert isinstance(landed, Acknowledgement)

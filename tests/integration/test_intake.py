@@ -142,6 +142,27 @@ async def test_a_backlog_flows_on_as_soon_as_there_is_room(site: Site, monkeypat
     assert door.offsets() == list(range(BACKLOG))
 
 
+async def test_where_all_partitions_wait_for_room_the_first_that_has_it_goes_on(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a worker that has one partition only. Seen to fail if Faust sleeps, for ever here."""
+    door = Door()
+    async with site.intake(door) as app:
+        consumer: Any = app.consumer
+        await eventually(lambda: consumer.flow_active and consumer.assignment(), what="partitions are given")
+        await site.send(900)
+        await eventually(lambda: consumer._buffered_partitions, what="the agent's queue is nearly full")
+        monkeypatch.setattr(consumer, "sleep", lambda seconds: asyncio.sleep(seconds * FOR_EVER_SECONDS))
+        monkeypatch.setattr(delivering, "_ALL_FULL_SECONDS", FOR_EVER_SECONDS)
+        for place in consumer.assignment():
+            consumer.on_buffer_full(place)
+        await asyncio.sleep(1.5)  # the wait that has begun already is over
+        await site.send(200)
+        door.is_open.set()
+        await eventually(lambda: len(door.arrived) == 1_100, what="all have arrived")
+    assert door.offsets() == list(range(1_100))
+
+
 async def test_commits_go_on_behind_a_gap_in_the_offsets(site: Site) -> None:
     """Records that are deleted before anyone read them leave a gap: Faust must know of it, or it never commits again.
 

@@ -14,7 +14,7 @@ from tests.unit.builders import GATEWAY, PARTITIONS, envelope_of, signed_record,
 from topics.cloudevents import Envelope
 from topics.commands import BATCH, Hold
 from topics.signatures import KeyRing
-from workers.inbox import Inbox, Read, items_of
+from workers.inbox import Inbox, Read, ReadingError, items_of
 from workers.reading import Incoming, Item, Ordered, Reader
 
 READER = Reader(KeyRing([GATEWAY]), PARTITIONS)
@@ -40,6 +40,9 @@ def record_of(commands: int) -> Incoming:
     """Return a record that carries so many commands."""
     parts = [structured(envelope_of(Hold(resource_id="room-1"), claim=str(number))) for number in range(commands)]
     return signed_record(Envelope(type=BATCH, source="gateway/alice", id="batch", data=msgspec.json.encode(parts)))
+
+
+SIZE = len(record_of(1).value or b"")
 
 
 def claims(read: Read) -> list[str]:
@@ -74,7 +77,9 @@ async def _run(course: list[tuple[str, int]]) -> None:
             waiting.append(Delivery(record_of(number)))
             await inbox.put(waiting[-1])
         elif what == "read ahead":
-            await read_ahead(inbox, number)
+            coming = [Delivery(record_of(1 + number)), Delivery(record_of(1))]
+            waiting += coming
+            await read_ahead(inbox, number, *coming)
         else:
             taken = inbox.take(COMMANDS_MAX)
             assert bool(taken) == bool(waiting)
@@ -88,11 +93,14 @@ async def _run(course: list[tuple[str, int]]) -> None:
     assert not waiting
 
 
-async def read_ahead(inbox: Inbox, turns: int) -> None:
-    """Let it read ahead for so many turns of the event loop."""
+async def read_ahead(inbox: Inbox, turns: int, *coming: Delivery) -> None:
+    """Let it read ahead for so many turns of the event loop, and so many more for each that comes."""
     with inbox.reading_ahead(COMMANDS_MAX):
-        for _ in range(turns):
-            await asyncio.sleep(0)
+        for delivery in (None, *coming):
+            if delivery is not None:
+                await inbox.put(delivery)
+            for _ in range(turns):
+                await asyncio.sleep(0)
 
 
 async def test_a_record_whose_reading_fails_stops_the_worker() -> None:
@@ -101,23 +109,25 @@ async def test_a_record_whose_reading_fails_stops_the_worker() -> None:
     class Failing(Reader):
         def read(self, incoming: Incoming) -> Iterator[Item]:
             yield next(super().read(incoming))
-            raise RuntimeError("a fault of ours")
+            raise OSError("would be tried again")
 
     inbox = Inbox(Failing(KeyRing([GATEWAY]), PARTITIONS), events_max=100, bytes_max=1_000_000)
     await inbox.put(Delivery(record_of(2)))
-    with pytest.raises(RuntimeError, match="a fault of ours"):
+    with pytest.raises(ReadingError):
         await read_ahead(inbox, 3)
 
 
-async def test_who_is_full_takes_nothing_in() -> None:
-    """In bytes as in number, until something is taken out. Seen to fail without the bound."""
-    size = len(record_of(1).value or b"")
-    inbox = Inbox(READER, events_max=100, bytes_max=2 * size)
+@pytest.mark.parametrize(("events_max", "bytes_max"), [(2, 1_000_000), (100, 2 * SIZE)])
+async def test_who_is_full_takes_nothing_in(events_max: int, bytes_max: int) -> None:
+    """In bytes as in number, until something is taken out; what was read ahead counts. Seen to fail if it does not."""
+    inbox = Inbox(READER, events_max=events_max, bytes_max=bytes_max)
     for _ in range(2):
         await inbox.put(Delivery(record_of(1)))
-    third = asyncio.create_task(inbox.put(Delivery(record_of(1))))
-    await asyncio.sleep(0)
-    assert (len(inbox), third.done()) == (2, False)
-    assert len(inbox.take(1)) == 1
-    await third
-    assert len(inbox) == 2
+    more = [asyncio.create_task(inbox.put(Delivery(record_of(1)))) for _ in range(3)]
+    await read_ahead(inbox, 5)
+    assert (len(inbox), [one.done() for one in more]) == (2, [False] * 3)
+    for left in (2, 1, 0):
+        assert len(inbox.take(1)) == 1
+        await asyncio.wait(more, timeout=0)
+        await asyncio.sleep(0)
+        assert (len(inbox), sum(not one.done() for one in more)) == (2, left)

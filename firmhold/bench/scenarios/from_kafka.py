@@ -71,10 +71,10 @@ async def _decided(bench: Bench) -> Figures:
     run = uuid.uuid4().hex[:12]
     records = _records(catalogue.commands("slot"), slot, run, bench.commands)
     places = [TopicPartition(catalogue.events("slot"), number) for number in range(bench.partitions)]
-    consumer = AIOKafkaConsumer(bootstrap_servers=bench.kafka)
-    await consumer.start()
     connection = await asyncpg.connect(bench.postgres)
+    consumer = AIOKafkaConsumer(bootstrap_servers=bench.kafka)
     try:
+        await consumer.start()
         before = sum((await consumer.end_offsets(places)).values())
         began = time.perf_counter()
         publishing = asyncio.create_task(_publish(bench.kafka, records))
@@ -86,7 +86,7 @@ async def _decided(bench: Bench) -> Figures:
             if ends > told:
                 told, told_at = ends, now
             elif now - told_at > SILENT_SECONDS_MAX:
-                raise MissingHoldsError(f"{told} of {bench.commands} commands were told of, then none for long")
+                raise MissingHoldsError(f"of {bench.commands} commands {told} were told of, then none for long")
             if told >= bench.commands:  # ends of an earlier run's holds may be among what was told
                 decided = await connection.fetchval(_HELD, slot, f"kafka/{SOURCE}")
         seconds = time.perf_counter() - began
