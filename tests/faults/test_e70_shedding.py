@@ -28,7 +28,7 @@ from topics.partitions import partition_of
 pytestmark = pytest.mark.chaos
 
 AT_ONCE_SECONDS = 0.5
-HOT_COMMANDS = 8_000
+HOT_COMMANDS = 16_000
 
 
 @pytest_asyncio.fixture
