@@ -52,7 +52,6 @@ class Inbox:
         self._events_max = events_max
         self._bytes_max = bytes_max
         self._unread: deque[Delivery] = deque()
-        self._events = 0
         self._bytes = 0
         self._ahead: deque[Read] = deque()
         self._has_room = asyncio.Event()
@@ -61,20 +60,19 @@ class Inbox:
 
     def __len__(self) -> int:
         """Return how many deliveries wait."""
-        return self._events
+        return len(self._ahead) + len(self._unread)
 
     async def put(self, delivery: Delivery) -> None:
         """Take a delivery in; waits while the inbox is full, in number or in bytes: that pauses the fetching."""
         while not self._has_room.is_set():  # of several who wait the first may take the last room
             await self._has_room.wait()
-        self._weigh(delivery, +1)
         self._unread.append(delivery)
+        self._weigh(delivery, +1)
         self._has_news.set()
 
     def _weigh(self, delivery: Delivery, step: int) -> None:
-        self._events += step
         self._bytes += step * len(delivery.incoming.value or b"")
-        if self._events < self._events_max and self._bytes < self._bytes_max:
+        if len(self) < self._events_max and self._bytes < self._bytes_max:
             self._has_room.set()
         else:
             self._has_room.clear()
