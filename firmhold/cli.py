@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from firmhold import failures, logs
+from firmhold.large_pages import keep_in_large_pages
 from firmhold.local import commands as local
 from firmhold.settings import Settings
 
@@ -76,6 +77,7 @@ def _run_process(coroutine: Coroutine[None, None, None]) -> None:
     code = 0
     # Under load thousands of short-lived objects are alive at once: the default would look through them every 700.
     gc.set_threshold(_YOUNG_OBJECTS_MAX)
+    keep_in_large_pages()
     try:
         uvloop.run(coroutine)
     except Exception as fault:  # noqa: BLE001 - whatever it is, say it and leave with a code of its own

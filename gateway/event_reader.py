@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from gateway.waiters import Answer, Waiters
 from topics.catalogue import KINDS, Catalogue
+from topics.packed_fetches import pack_fetches
 from topics.strangers_records import read_strangers_records
 
 Place = tuple[str, int]
@@ -52,6 +53,7 @@ class EventReader:
         `followers` are by the topic that each of them follows.
         """
         read_strangers_records()
+        pack_fetches()
         self._bootstrap_servers = bootstrap_servers
         self._partitions = [
             [TopicPartition(catalogue.events(kind), partition) for partition in range(catalogue.partitions)]

@@ -26,9 +26,7 @@ Key = tuple[str, bytes]
 class _Waiting:
     event: CommandEvent
     since: float
-    acknowledged: asyncio.Future[Acknowledgement] = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
+    acknowledged: asyncio.Future[Acknowledgement]
 
 
 @dataclass(slots=True, eq=False)
@@ -86,7 +84,7 @@ class Grouping:
         if lane is None:
             lane = self._lanes[key] = _Lane()
         loop = asyncio.get_running_loop()
-        one = _Waiting(event, self._clock_seconds())
+        one = _Waiting(event, self._clock_seconds(), loop.create_future())
         lane.waiting.append(one)
         if lane.sending is None:
             # In a context of its own: it sends for others, too, whose log lines are not about this request.

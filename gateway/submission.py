@@ -1,6 +1,7 @@
 """Publish a command and answer with its outcome, as long as the client wants to wait for it."""
 
 import asyncio
+import time
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -93,7 +94,7 @@ class Submitter:
         fingerprint = commands.fingerprint(kind, command)
         routed = routed_request(kind, command.resource_id, source, submission.key, fingerprint)
         asked = str(routed)
-        began = asyncio.get_running_loop().time()
+        began = time.monotonic()
         deadline = began + submission.wait.seconds
         speak_of(request_id=asked, kind=kind, resource=command.resource_id)
         partition = partition_of(command.resource_id.encode(), self._catalogue.partitions)
@@ -107,7 +108,7 @@ class Submitter:
             answer = await self.outcome(asked, source, waiter, deadline, place)
         if answer is None:
             return self._accepted(asked, submission, submission.wait)
-        self.outcome_seconds[(kind,)].observe(asyncio.get_running_loop().time() - began)
+        self.outcome_seconds[(kind,)].observe(time.monotonic() - began)
         if answer.record != acknowledgement.record:
             self.publisher.note_answered(place, acknowledgement.offset)
         rendered = self._answers.of_event(routed, answer.type, answer.data)
@@ -116,12 +117,12 @@ class Submitter:
         return _response(rendered, submission.wait, replayed=_is_replay(answer, acknowledgement))
 
     async def outcome(self, asked: str, source: str, waiter: Waiter, deadline: float, place: Place) -> Answer | None:
-        """Wait for the answer of a request, whose command lies in `place`, until the deadline (of the loop's clock).
+        """Wait for the answer of a request, whose command lies in `place`, until the deadline (of the monotonic clock).
 
         Postgres is asked when no answer came soon and the place is silent: a repeat may be decided already though no worker
         is there to tell it again. Also when events may have been missed, and once more at the end.
         """
-        clock = asyncio.get_running_loop().time
+        clock = time.monotonic
         until = min(deadline, clock() + _FIRST_LOOK_SECONDS)
         told = self.publisher.told(place)
         while True:

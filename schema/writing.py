@@ -22,6 +22,7 @@ from topics.identifiers import hold_id_of
 
 _encode: Final = msgspec.json.encode
 _RACED: Final = "RC001"
+_UNIQUE: Final = ("requests_pkey", "holds_pkey")
 
 
 class RacedError(Exception):
@@ -67,12 +68,12 @@ async def write_all(connection: PoolConnectionProxy, writes: Writes) -> int | No
     if not any(part.arguments[0] for part in parts):
         return None
     if writes.carried_at is not None:
-        parts += _checks(writes.carried_at, [request.request_id for request in writes.requests])
+        parts += _checks(writes, writes.carried_at)
     query, arguments = in_one_statement(parts)
     try:
         (row,) = await connection.fetch(query, *arguments)
     except asyncpg.PostgresError as fault:
-        if fault.sqlstate != _RACED:
+        if fault.sqlstate != _RACED and getattr(fault, "constraint_name", None) not in _UNIQUE:
             raise
         raise RacedError(str(fault)) from fault
     written_by: int = row["written_by"]
@@ -98,18 +99,21 @@ def _parts(writes: Writes) -> list[Part]:
     if writes.pools:
         parts.append(_pools(writes.pools))
     if writes.holds:
-        parts.append(_holds(writes.holds))
+        parts.append(_holds(writes))
     if writes.orders:
         parts.append(orders_part(writes.orders))
     return parts
 
 
-def _checks(carried_at: datetime, request_ids: list[str]) -> list[Part]:
+def _checks(writes: Writes, carried_at: datetime) -> list[Part]:
     """Return what is to be so where nothing was read: the time is still now, and the commands, all of holds, left no traces.
 
-    Those that are refused too: the hold that such a one placed, and whose request was purged, would have answered it.
+    A hold that is placed must not be there, which its primary key tells; one that is refused neither: had it been placed
+    before, and its request purged, it would have answered.
     """
-    hold_ids = [hold_id_of(request_id) for request_id in request_ids]
+    request_ids = [request.request_id for request in writes.requests]
+    placed = {hold.hold_id for _, hold in writes.holds}
+    hold_ids = [hold_id for hold_id in map(hold_id_of, request_ids) if hold_id not in placed]
     return [
         Part("clock", queries.CHECK_CLOCK, [carried_at], rows_wanted=1),
         Part("traces", queries.FIND_TRACES, [hold_ids, request_ids], rows_wanted=0),
@@ -165,7 +169,8 @@ def _pools(pools: Mapping[tuple[ResourceKey, str], Pool]) -> Part:
     return Part("pools", queries.WRITE_POOLS, columns)
 
 
-def _holds(holds: Sequence[tuple[ResourceKey, Hold]]) -> Part:
+def _holds(writes: Writes) -> Part:
+    holds = writes.holds
     columns = (
         [hold.hold_id for _, hold in holds],
         *columns_of([key for key, _ in holds]),
@@ -184,4 +189,6 @@ def _holds(holds: Sequence[tuple[ResourceKey, Hold]]) -> Part:
         [hold.currency for _, hold in holds],
         [hold.order_id for _, hold in holds],
     )
+    if writes.carried_at is not None:
+        return Part("placed", queries.PLACE_HOLDS, columns)
     return Part("holds", queries.WRITE_HOLDS, columns)

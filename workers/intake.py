@@ -15,6 +15,7 @@ import faust
 from faust.types import EventT
 
 from topics.catalogue import KINDS, Catalogue
+from topics.packed_fetches import pack_fetches
 from topics.strangers_records import read_strangers_records
 from workers.delivering import DirectStream, deliver_directly
 from workers.inbox import Delivery
@@ -56,6 +57,7 @@ class Group:
 def make_app(group: Group) -> faust.App:
     """Return an app with every setting that could lose or delay a command set as measured (docs/decisions/0003)."""
     read_strangers_records()
+    pack_fetches()
     app = faust.App(
         group.name,
         broker=[f"kafka://{server}" for server in group.bootstrap_servers.split(",")],

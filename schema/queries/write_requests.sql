@@ -1,4 +1,5 @@
--- Store the outcomes. A row fewer than asked for means that somebody else decided one of them meanwhile.
+-- Store the outcomes. A row fewer than asked for means that somebody else decided one of them meanwhile; a request that owns no
+-- claim, and is there already, raises a unique violation.
 -- In the order of their claims, so that two batches with keys in common wait for each other instead of deadlocking.
 insert into requests (request_id, kind, resource_id, source, claim_id, owns_claim, fingerprint, command, reason, events,
                       arrived_at, decided_at, topic_partition, record_offset, step_of)
@@ -9,5 +10,5 @@ from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool
      as decided (request_id, kind, resource_id, source, claim_id, owns_claim, fingerprint, command, reason, events,
                  arrived_at, decided_at, topic_partition, record_offset, step_of)
 order by source, claim_id, request_id
-on conflict do nothing
+on conflict (source, claim_id) where owns_claim do nothing
 returning request_id

@@ -184,6 +184,24 @@ async def test_what_nobody_looked_for_must_not_be_there(store: Store) -> None:
     assert (await stored(store, AULA)).version == 2
 
 
+async def test_a_hold_that_is_there_is_not_placed_again(store: Store) -> None:
+    """Nor changed, where nobody looked for it. Seen to fail where holds that are placed are written as others are."""
+    await write(store, writes(resources=[write_of(AULA)], holds=[(AULA, hold(hold_id_of("req_1")))]))
+    again = hold(hold_id_of("req_1"), status=HoldStatus.CANCELLED)
+    one = writes([request("req_1")], [write_of(AULA, await stored(store, AULA))], holds=[(AULA, again)])
+    with pytest.raises(RacedError):
+        await write_alone(store, replace(one, carried_at=datetime.now(UTC) - timedelta(milliseconds=1)))
+    assert (await seen(store, AULA, hold_ids=[again.hold_id])).named_holds == [(AULA, hold(hold_id_of("req_1")))]
+
+
+async def test_a_request_without_a_claim_that_was_decided_meanwhile_leaves_nothing(store: Store) -> None:
+    """Its key is another's: its own id tells that it is there. Seen to fail (with what Postgres raises) unless that is ours."""
+    await write(store, writes([request("r0", "k"), request("r7", "k", owns=False)], [write_of(BAR)]))
+    with pytest.raises(RacedError):
+        await write_alone(store, replace(batch(), requests=[request("r7", "k", owns=False)]))
+    await assert_empty(store)
+
+
 async def test_the_first_deadlines_are_read_where_they_are_needed(store: Store) -> None:
     """Of live holds, of orders that wait for payment, of payments that wait for their order; what is over counts."""
     await write(store, writes(resources=[write_of(AULA), write_of(BAR), write_of(CLUB)]))

@@ -23,6 +23,7 @@ _PARTS = {
     "seat_holds": queries.WRITE_SEAT_HOLDS,
     "pools": queries.WRITE_POOLS,
     "holds": queries.WRITE_HOLDS,
+    "placed": queries.PLACE_HOLDS,
     "orders": queries.WRITE_ORDERS,
 }
 _NAME = re.compile(r"(\w+)_part as \(")

@@ -38,6 +38,7 @@ _READS: dict[str, Read] = {
 _WRITES = {
     queries.WRITE_POOLS: tables_.write_pools,
     queries.WRITE_HOLDS: tables_.write_holds,
+    queries.PLACE_HOLDS: tables_.place_holds,
     queries.WRITE_ORDERS: orders_.write_orders,
 }
 _AUDITS = {
@@ -207,6 +208,8 @@ class _Session:
         for row in tables_.requests_of(values):
             claim = row["source"], row["claim_id"]
             is_there = await self._is_taken(("request", row["request_id"]), self._has_request, row["request_id"])
+            if is_there and not row["owns_claim"]:
+                raise tables_.unique_violation("requests_pkey")
             if not is_there and row["owns_claim"]:
                 is_there = await self._is_taken(("claim", claim), self._has_owner, claim)
             if not is_there:

@@ -96,6 +96,21 @@ def write_holds(tables: Tables, changes: Tables, values: Sequence[Any]) -> None:
         changes.holds[row["hold_id"]] = row
 
 
+def place_holds(tables: Tables, changes: Tables, values: Sequence[Any]) -> None:
+    """Create holds."""
+    for given in rows_of(HOLD_COLUMNS, values):
+        if given["hold_id"] in tables.holds:
+            raise unique_violation("holds_pkey")
+    write_holds(tables, changes, values)
+
+
+def unique_violation(constraint: str) -> asyncpg.UniqueViolationError:
+    """Return what is raised of a row that is there already."""
+    fault = asyncpg.UniqueViolationError(f'duplicate key value violates unique constraint "{constraint}"')
+    fault.constraint_name = constraint
+    return fault
+
+
 def require(holds: bool, constraint: str) -> None:
     """Check a row as a constraint does."""
     if not holds:
