@@ -1,7 +1,6 @@
 """The command `firmhold`: one door to every process and tool."""
 
 import asyncio
-import gc
 import logging
 import os
 import sys
@@ -17,8 +16,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from firmhold import failures, logs
-from firmhold.large_pages import keep_in_large_pages
 from firmhold.local import commands as local
+from firmhold.memory import tune_memory
 from firmhold.settings import Settings
 
 app = typer.Typer(
@@ -38,7 +37,6 @@ app.command()(local.reset)
 
 _console = Console(soft_wrap=True)
 _EXIT_SOFTWARE = 70
-_YOUNG_OBJECTS_MAX = 20_000
 
 
 def main() -> None:
@@ -75,9 +73,7 @@ def _settings_of_tool() -> Settings:
 def _run_process(coroutine: Coroutine[None, None, None]) -> None:
     """Run a long-lived process on uvloop, and leave at once when it is done: no library's thread may hold us up."""
     code = 0
-    # Under load thousands of short-lived objects are alive at once: the default would look through them every 700.
-    gc.set_threshold(_YOUNG_OBJECTS_MAX)
-    keep_in_large_pages()
+    tune_memory()
     try:
         uvloop.run(coroutine)
     except Exception as fault:  # noqa: BLE001 - whatever it is, say it and leave with a code of its own

@@ -10,6 +10,7 @@ from typing import Any
 
 import uvloop
 
+from firmhold.memory import tune_memory
 from workers.intake import Group, make_app
 
 SESSION_SECONDS = 10.0
@@ -48,4 +49,5 @@ if __name__ == "__main__":
     PARSER.add_argument("--kafka", required=True)
     PARSER.add_argument("--topic", required=True)
     PARSER.add_argument("--count", type=int, required=True)
+    tune_memory()
     uvloop.run(main(PARSER.parse_args()))

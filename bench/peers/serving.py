@@ -11,6 +11,8 @@ import msgspec
 import uvloop
 from aiohttp import web
 
+from firmhold.memory import tune_memory
+
 _SECRET = b"secret of the peers"
 _LIFETIME = timedelta(hours=1)
 
@@ -80,7 +82,8 @@ def arguments() -> argparse.ArgumentParser:
 def serve(
     port: int, routes: list[web.RouteDef], context: Callable[[web.Application], AsyncIterator[None]] | None = None
 ) -> None:
-    """Serve until SIGTERM, on uvloop."""
+    """Serve until SIGTERM, on uvloop, and with all else that a gateway has to be fast."""
+    tune_memory()
     app = web.Application()
     app.add_routes([web.get("/readyz", _ready), *routes])
     if context is not None:
