@@ -27,7 +27,7 @@ async def availability_of(request: web.Request, kind: str) -> web.StreamResponse
     page = await _page(request, context, kind) if asked is None else Page(asked, has_more=False)
     found = await shared(context.availability[kind].of(page.ids, version_least), "what is free")
     if not page.has_more:
-        return no_store_response(request, msgspec.json.encode(found))
+        return no_store_response(msgspec.json.encode(found))
     query = urlencode({**request.query, "after": page.ids[-1]})
     link = f'<{request.path}?{query}>; rel="next"'
     return json_response(found, headers={"Cache-Control": "no-store", "Link": link})
@@ -41,7 +41,7 @@ async def free_of_one(request: web.Request, kind: str, resource_id: str) -> web.
     if not found:
         return None
     version = _versioned.decode(found[0]).version
-    return no_store_response(request, bytes(found[0]), etag(version))
+    return no_store_response(bytes(found[0]), etag(version))
 
 
 class _Versioned(msgspec.Struct):

@@ -102,7 +102,7 @@ class Context:
         caller: Caller,
         key: str,
         style: Style | None = None,
-    ) -> web.Response:
+    ) -> web.StreamResponse:
         """Give a command of this request, and answer with what becomes of it, shown in this call's style."""
         trace = trace_parent(request.headers.get("traceparent"))
         return await self.submitter.submit(Submission(kind, command, caller, key, self.wait(request), trace, style))

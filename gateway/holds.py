@@ -42,7 +42,7 @@ async def get_hold(request: web.Request) -> web.Response:
     return json_response(body, headers={"Cache-Control": "no-store"})
 
 
-async def confirm_hold(request: web.Request) -> web.Response:
+async def confirm_hold(request: web.Request) -> web.StreamResponse:
     """Make a hold firm."""
     caller, place = request.app[CONTEXT].holder(request), _place(request)
     body = await read_body(request, RequestBody)
@@ -55,7 +55,7 @@ async def confirm_hold(request: web.Request) -> web.Response:
     return await _give(request, place, command, caller)
 
 
-async def cancel_hold(request: web.Request) -> web.Response:
+async def cancel_hold(request: web.Request) -> web.StreamResponse:
     """Give a hold back."""
     caller, place = request.app[CONTEXT].holder(request), _place(request)
     command = commands.Cancel(
@@ -67,7 +67,7 @@ async def cancel_hold(request: web.Request) -> web.Response:
     return await _give(request, place, command, caller)
 
 
-async def extend_hold(request: web.Request) -> web.Response:
+async def extend_hold(request: web.Request) -> web.StreamResponse:
     """Let a hold live longer."""
     caller, place = request.app[CONTEXT].holder(request), _place(request)
     body = await read_body(request, ExtendBody)
@@ -81,7 +81,7 @@ async def extend_hold(request: web.Request) -> web.Response:
     return await _give(request, place, command, caller)
 
 
-async def change_hold(request: web.Request) -> web.Response:
+async def change_hold(request: web.Request) -> web.StreamResponse:
     """Change what a hold claims."""
     caller, place = request.app[CONTEXT].holder(request), _place(request)
     body = await read_body(request, request.app[CONTEXT].answers.change_body(place.kind))
@@ -95,7 +95,7 @@ async def change_hold(request: web.Request) -> web.Response:
     return await _give(request, place, command, caller)
 
 
-async def _give(request: web.Request, place: RoutedId, command: commands.OfHold, caller: Caller) -> web.Response:
+async def _give(request: web.Request, place: RoutedId, command: commands.OfHold, caller: Caller) -> web.StreamResponse:
     context = request.app[CONTEXT]
     key = context.key(request, required=False)
     return await context.give(request, place.kind, command, caller=caller, key=key)

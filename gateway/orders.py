@@ -24,7 +24,7 @@ def routes() -> list[web.RouteDef]:
     ]
 
 
-async def order_by_body(request: web.Request) -> web.Response:
+async def order_by_body(request: web.Request) -> web.StreamResponse:
     """Place an order on the hold that the body names."""
     request.app[CONTEXT].holder(request)
     body = await read_body(request, OrderBody)
@@ -32,7 +32,7 @@ async def order_by_body(request: web.Request) -> web.Response:
     return await _order(request, place, body, _order_members)
 
 
-async def order_by_path(request: web.Request) -> web.Response:
+async def order_by_path(request: web.Request) -> web.StreamResponse:
     """Place an order on the hold that the path names, which must be of the product that it names too."""
     request.app[CONTEXT].holder(request)
     place = _place_of_hold(request, request.match_info["hold_id"], "")
@@ -57,7 +57,7 @@ async def get_order(request: web.Request) -> web.Response:
     return json_response(body, headers={"Cache-Control": "no-store"})
 
 
-async def cancel_order(request: web.Request) -> web.Response:
+async def cancel_order(request: web.Request) -> web.StreamResponse:
     """Call an order off."""
     context = request.app[CONTEXT]
     caller = context.holder(request)
@@ -72,7 +72,7 @@ async def cancel_order(request: web.Request) -> web.Response:
     return await context.give(request, place.kind, command, caller=caller, key=key)
 
 
-async def _order(request: web.Request, place: RoutedId, body: RequestBody, style: Style) -> web.Response:
+async def _order(request: web.Request, place: RoutedId, body: RequestBody, style: Style) -> web.StreamResponse:
     context = request.app[CONTEXT]
     command = PlaceOrder(
         resource_id=place.resource_id,

@@ -69,7 +69,7 @@ def routes() -> list[web.RouteDef]:
     ]
 
 
-async def put_product(request: web.Request) -> web.Response:
+async def put_product(request: web.Request) -> web.StreamResponse:
     """Define a product: put it up for sale, or replace its settings."""
     return await resources.define(request, KIND, request.match_info["product_id"], ProductBody)
 
@@ -84,7 +84,7 @@ async def get_product(request: web.Request) -> web.StreamResponse:
     return await resources.show_free(request, KIND, request.match_info["product_id"])
 
 
-async def hold_by_body(request: web.Request) -> web.Response:
+async def hold_by_body(request: web.Request) -> web.StreamResponse:
     """Hold units of the product that the body names."""
     context = request.app[CONTEXT]
     caller = context.holder(request)
@@ -94,7 +94,7 @@ async def hold_by_body(request: web.Request) -> web.Response:
     return await resources.hold(request, KIND, command, caller=caller, key=key, style=_hold)
 
 
-async def hold_by_path(request: web.Request) -> web.Response:
+async def hold_by_path(request: web.Request) -> web.StreamResponse:
     """Hold so many units of the product as the path says."""
     context = request.app[CONTEXT]
     caller = context.holder(request)

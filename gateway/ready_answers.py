@@ -1,4 +1,4 @@
-"""Answers whose head needs no thought: what a read of the cache costs is mostly what aiohttp does for each answer.
+"""Answers whose head needs no thought: what an answer costs is mostly what aiohttp does for each.
 
 It makes a dictionary of headers, asks it ten questions and writes it out again. Where all of that is known before (HTTP/1.1,
 the connection stays, there is a body to send) the bytes are written as they are.
@@ -7,55 +7,98 @@ the connection stays, there is a body to send) the bytes are written as they are
 import time
 from email.utils import formatdate
 from functools import lru_cache
+from http import HTTPStatus
+from typing import Any
 
 import msgspec
 from aiohttp import HttpVersion11, web
+from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import SERVER_SOFTWARE
 
-from gateway.problems import json_response
 
-_HEAD = (
-    "HTTP/1.1 200 OK\r\nCache-Control: no-store\r\n%sContent-Type: application/json\r\nContent-Length: %d\r\nDate: %s\r\n"
-    f"Server: {SERVER_SOFTWARE}\r\n\r\n"
-)
+class JsonAnswer(web.StreamResponse):
+    """An answer with a JSON body. Whoever makes it may add `headers`, which are the names and values that are sent."""
 
-
-class _ReadyAnswer(web.StreamResponse):
-    """200 with these bytes, head and all, to a request whose connection stays."""
-
-    def __init__(self, request: web.Request, message: bytes) -> None:
-        """All that aiohttp's own would prepare is in the message."""
-        self._to = request
-        self._message = message
+    def __init__(
+        self,
+        payload: bytes,
+        *,
+        status: int = 200,
+        headers: dict[str, str],
+        content_type: str = "application/json",
+    ) -> None:
+        """All that aiohttp's own would prepare is known."""
+        self._payload = payload
+        self._status_code = status
+        self._own_headers = headers
+        self._type = content_type
+        self._as_aiohttp_does: web.Response | None = None
+        self._writer: AbstractStreamWriter | None = None
 
     @property
     def status(self) -> int:
-        """Return 200."""
-        return 200
+        """Return the status."""
+        return self._status_code
 
     @property
-    def keep_alive(self) -> bool:
-        """Return that the connection stays."""
-        return True
+    def headers(self) -> Any:  # noqa: ANN401 - a dictionary, where aiohttp's own has one of several values
+        """Return what is sent beside the type and length of the body, the date and the server."""
+        return self._own_headers
 
-    async def prepare(self, request: web.BaseRequest) -> None:
-        """Do nothing."""
+    @property
+    def keep_alive(self) -> bool | None:
+        """Return whether the connection stays."""
+        return True if self._as_aiohttp_does is None else self._as_aiohttp_does.keep_alive
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Let aiohttp answer where it is not so plain."""
+        if request.method != "HEAD" and request.version == HttpVersion11 and request.keep_alive:
+            self._writer = request.writer
+            return self._writer
+        self._as_aiohttp_does = web.Response(
+            body=self._payload, status=self._status_code, headers=self._own_headers, content_type=self._type
+        )
+        return await self._as_aiohttp_does.prepare(request)
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Send it."""
-        await self._to.writer.write(self._message + data)
-        await self._to.writer.write_eof()
+        if self._as_aiohttp_does is not None:
+            await self._as_aiohttp_does.write_eof(data)
+        elif self._writer is not None:
+            await self._writer.write(self._head() + self._payload)
+            await self._writer.write_eof()
+
+    def _head(self) -> bytes:
+        own = "".join([f"{name}: {value}\r\n" for name, value in self._own_headers.items()])
+        ending = _ending(self._type, int(time.time()))
+        return f"{_status_line(self._status_code)}{own}Content-Length: {len(self._payload)}\r\n{ending}".encode()
 
 
-def no_store_response(request: web.Request, payload: bytes, etag: str | None = None) -> web.StreamResponse:
+def json_answer(
+    body: Any,  # noqa: ANN401 - whatever msgspec can write
+    *,
+    status: int = 200,
+    headers: dict[str, str],
+    content_type: str = "application/json",
+) -> JsonAnswer:
+    """Return an answer with a JSON body."""
+    return JsonAnswer(msgspec.json.encode(body), status=status, headers=headers, content_type=content_type)
+
+
+def no_store_response(payload: bytes, etag: str | None = None) -> JsonAnswer:
     """Answer with JSON that nobody may store, and with its entity tag if it has one."""
-    if request.method != "GET" or request.version != HttpVersion11 or not request.keep_alive:
-        headers = {"Cache-Control": "no-store"} | ({} if etag is None else {"ETag": etag})
-        return json_response(msgspec.Raw(payload), headers=headers)
-    head = _HEAD % ("" if etag is None else f"ETag: {etag}\r\n", len(payload), _date_of(int(time.time())))
-    return _ReadyAnswer(request, head.encode() + payload)
+    headers = {"Cache-Control": "no-store"}
+    if etag is not None:
+        headers["ETag"] = etag
+    return JsonAnswer(payload, headers=headers)
 
 
-@lru_cache(1)
-def _date_of(second: int) -> str:
-    return formatdate(second, usegmt=True)
+@lru_cache
+def _status_line(status: int) -> str:
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
+
+
+@lru_cache(8)
+def _ending(content_type: str, second: int) -> str:
+    date = formatdate(second, usegmt=True)
+    return f"Content-Type: {content_type}\r\nDate: {date}\r\nServer: {SERVER_SOFTWARE}\r\n\r\n"

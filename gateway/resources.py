@@ -24,7 +24,7 @@ async def define(
     body_type: type[ResourceBody],
     *,
     reserved: Collection[str] = (),
-) -> web.Response:
+) -> web.StreamResponse:
     """Define a resource: create it, or replace its settings. `reserved` are ids that are paths of their own."""
     context = request.app[CONTEXT]
     caller = context.caller(request)
@@ -41,7 +41,7 @@ async def define(
 
 async def hold(
     request: web.Request, kind: str, command: Hold, *, caller: Caller, key: str, style: Style | None = None
-) -> web.Response:
+) -> web.StreamResponse:
     """Hold units for whom the request names; `style` is how this call shows the hold, if not as `GET /holds/{id}` does."""
     command = msgspec.structs.replace(command, buyer=buyer_of(caller, request.headers))
     return await request.app[CONTEXT].give(request, kind, command, caller=caller, key=key, style=style)

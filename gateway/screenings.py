@@ -84,7 +84,7 @@ async def get_screenings(request: web.Request) -> web.StreamResponse:
     return await availability_of(request, KIND)
 
 
-async def put_screening(request: web.Request) -> web.Response:
+async def put_screening(request: web.Request) -> web.StreamResponse:
     """Define a screening: create it, or replace its plan and settings."""
     return await resources.define(request, KIND, request.match_info["screening_id"], ScreeningBody)
 
@@ -106,7 +106,7 @@ async def get_seats(request: web.Request) -> web.Response:
     return _response(request, seat_map)
 
 
-async def hold_seats(request: web.Request) -> web.Response:
+async def hold_seats(request: web.Request) -> web.StreamResponse:
     """Hold seats by name or side by side, and places in areas, all or nothing."""
     context = request.app[CONTEXT]
     caller = context.holder(request)
@@ -117,7 +117,7 @@ async def hold_seats(request: web.Request) -> web.Response:
     return await resources.hold(request, KIND, command, caller=caller, key=key)
 
 
-async def hold_seat(request: web.Request) -> web.Response:
+async def hold_seat(request: web.Request) -> web.StreamResponse:
     """Hold the seat of the path."""
     context = request.app[CONTEXT]
     caller = context.holder(request)
@@ -140,7 +140,7 @@ async def get_seat_hold(request: web.Request) -> web.Response:
     return json_response({"held": until is not None, "expires_at": until}, headers={"Cache-Control": "no-store"})
 
 
-async def give_seat_back(request: web.Request) -> web.Response:
+async def give_seat_back(request: web.Request) -> web.StreamResponse:
     """Give the seat of the path back, out of the hold whose token is shown; whoever shows none is told nothing.
 
     What cannot be a seat's id is in no hold, and is answered so: Postgres is not asked, as it takes no NUL.

@@ -57,21 +57,21 @@ class Slots:
 def routes() -> list[web.RouteDef]:
     """Return the calls of this kind."""
     return [
+        web.post("/slots/{slot_id}/hold", hold_slot),  # first, as aiohttp tries one after the other
         web.get(_PATH_OF_ALL, get_availability),
         web.put("/slots/{slot_id}", put_slot),
         web.get("/slots/{slot_id}", get_slot),
-        web.post("/slots/{slot_id}/hold", hold_slot),
     ]
 
 
-async def put_slot(request: web.Request) -> web.Response:
+async def put_slot(request: web.Request) -> web.StreamResponse:
     """Define a slot: create it, or replace its settings."""
     return await resources.define(
         request, KIND, request.match_info["slot_id"], SlotBody, reserved=(_PATH_OF_ALL.rpartition("/")[2],)
     )
 
 
-async def hold_slot(request: web.Request) -> web.Response:
+async def hold_slot(request: web.Request) -> web.StreamResponse:
     """Hold units of a slot."""
     context = request.app[CONTEXT]
     caller = context.holder(request)

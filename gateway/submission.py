@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 import structlog
-from aiohttp import web
 
 from firmhold.exposition import Histogram
 from firmhold.log_subject import speak_of
@@ -18,8 +17,9 @@ from gateway.answers import Answers, Rendered, Style, hold_token, token_hash
 from gateway.callers import Caller
 from gateway.patience import within
 from gateway.prefer import Wait
-from gateway.problems import BODY_TOO_LARGE, CONTENT_TYPE, NOT_TAKEN, OUTCOME_UNKNOWN, ProblemError, json_response
+from gateway.problems import BODY_TOO_LARGE, CONTENT_TYPE, NOT_TAKEN, OUTCOME_UNKNOWN, ProblemError
 from gateway.publishing import NotTakenError, Place, Publisher, UnacknowledgedError
+from gateway.ready_answers import JsonAnswer, json_answer
 from gateway.shedding import Cause
 from gateway.waiters import Answer, Waiter, Waiters
 from schema.reads import Outcome, Reads
@@ -88,7 +88,7 @@ class Submitter:
         self._bounds = bounds
         self.outcome_seconds: defaultdict[tuple[str, ...], Histogram] = defaultdict(_outcome_seconds)
 
-    async def submit(self, submission: Submission) -> web.Response:
+    async def submit(self, submission: Submission) -> JsonAnswer:
         """Publish, wait as long as is wanted, and answer: with the outcome, or 202 and where to look for it."""
         kind, command, source = submission.kind, submission.command, submission.caller.source
         fingerprint = commands.fingerprint(kind, command)
@@ -189,7 +189,7 @@ class Submitter:
             request_id=asked,
         )
 
-    def _accepted(self, asked: str, submission: Submission, waited: Wait) -> web.Response:
+    def _accepted(self, asked: str, submission: Submission, waited: Wait) -> JsonAnswer:
         headers = {
             "Location": f"/requests/{asked}",
             "Retry-After": str(self._bounds.retry_after_seconds),
@@ -199,7 +199,7 @@ class Submitter:
         reference = commands.client_reference_of(submission.command)
         if reference is not None:
             body["client_reference"] = reference
-        return _with_preference(json_response(body, status=_ACCEPTED, headers=headers), waited)
+        return json_answer(body, status=_ACCEPTED, headers=headers | _preference(waited))
 
 
 def _outcome_seconds() -> Histogram:
@@ -246,21 +246,16 @@ def _decided_at(answer: Answer) -> datetime:
     return msgspec.json.decode(answer.data, type=_Decided).decided_at
 
 
-def _response(rendered: Rendered, wait: Wait, *, replayed: bool) -> web.Response:
-    headers = {"Cache-Control": "no-store", **rendered.headers}
+def _response(rendered: Rendered, wait: Wait, *, replayed: bool) -> JsonAnswer:
+    headers = {"Cache-Control": "no-store", **rendered.headers, **_preference(wait)}
     if replayed:
         headers["Idempotent-Replayed"] = "true"
     content_type = CONTENT_TYPE if rendered.is_refusal else "application/json"
-    return _with_preference(
-        json_response(rendered.body, status=rendered.status, headers=headers, content_type=content_type), wait
-    )
+    return json_answer(rendered.body, status=rendered.status, headers=headers, content_type=content_type)
 
 
-def _with_preference(response: web.Response, wait: Wait) -> web.Response:
-    response.headers["Vary"] = "Prefer"
-    if wait.applied:
-        response.headers["Preference-Applied"] = wait.applied
-    return response
+def _preference(wait: Wait) -> dict[str, str]:
+    return {"Vary": "Prefer", "Preference-Applied": wait.applied} if wait.applied else {"Vary": "Prefer"}
 
 
 def members_of_poll(asked: str, rendered: Rendered, outcome: Outcome) -> dict[str, Any]:

@@ -70,9 +70,12 @@ def _digest(*fields: bytes) -> str:
 
 
 def _base32(content: bytes) -> str:
-    """Write 20 bytes in base32, two characters for ten bits: the standard library's own takes thrice as long."""
-    halves = int.from_bytes(content[:10], "big"), int.from_bytes(content[10:], "big")
-    return "".join([_PAIRS[half >> shift & 0x3FF] for half in halves for shift in range(70, -1, -10)])
+    """Write 20 bytes in base32, two characters for ten bits: the standard library's own takes twice as long."""
+    pairs, mask = _PAIRS, 0x3FF
+    quarters = [int.from_bytes(content[begin : begin + 5], "big") for begin in (0, 5, 10, 15)]
+    return "".join(
+        [f"{pairs[q >> 30]}{pairs[q >> 20 & mask]}{pairs[q >> 10 & mask]}{pairs[q & mask]}" for q in quarters]
+    )
 
 
 def hold_id_of(request_id: str) -> str:

@@ -1,6 +1,7 @@
 """Answers that are written as they are say what aiohttp's own would, and leave to it what is not so plain."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.parser import BytesParser
 from email.utils import parsedate_to_datetime
@@ -8,17 +9,18 @@ from email.utils import parsedate_to_datetime
 import pytest
 from aiohttp import web
 
-from gateway.ready_answers import no_store_response
+from gateway.ready_answers import JsonAnswer, no_store_response
 
 PAYLOAD = b'{"remaining":1}'
 TAG = '"7"'
 
 
-async def asked(*requests: str, tag: str | None = TAG) -> bytes:
+async def asked(*requests: str, tag: str | None = TAG, answer: Callable[[], JsonAnswer] | None = None) -> bytes:
     """Return all that comes back on one connection, which the last request ends."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        return no_store_response(request, PAYLOAD, tag)
+        del request
+        return no_store_response(PAYLOAD, tag) if answer is None else answer()
 
     app = web.Application()
     app.add_routes([web.get("/free", handle)])
@@ -69,6 +71,22 @@ async def test_a_ready_answer_says_what_aiohttps_own_says(tag: str | None) -> No
     assert rest.count(PAYLOAD) == 2
     assert headers.get("ETag") == tag
     assert headers["Cache-Control"] == "no-store"
+
+
+async def test_every_status_and_header_is_said_as_aiohttps_own_says_it() -> None:
+    """A problem too, and what was added to an answer after it was made."""
+
+    def answer() -> JsonAnswer:
+        made = JsonAnswer(PAYLOAD, status=409, headers={"Retry-After": "3"}, content_type="application/problem+json")
+        made.headers["RateLimit"] = '"second";r=1'
+        return made
+
+    both = await asked(request(), LAST, answer=answer)
+    line, headers, rest = parts_of(both)
+    assert (line, headers) == parts_of(rest.removeprefix(PAYLOAD))[:2]
+    assert line == b"HTTP/1.1 409 Conflict"
+    assert (headers["Retry-After"], headers["RateLimit"]) == ("3", '"second";r=1')
+    assert headers["Content-Type"] == "application/problem+json"
 
 
 async def test_what_is_not_plain_is_left_to_aiohttp() -> None:
