@@ -165,15 +165,23 @@ def read_reference(request: web.Request) -> str | None:
 
 
 async def read_bytes(request: web.Request) -> bytes:
-    """Read the body of a request as it is."""
+    """Read the body of a request as it is, once. Most bodies came with their heads, and need not be waited for."""
+    content = request.content
     try:
-        return await request.read()
+        body = content.read_nowait() if content.is_eof() else await request.read()
     except web.HTTPRequestEntityTooLarge as fault:
-        raise ProblemError(BODY_TOO_LARGE, f"a body has at most {request.client_max_size} bytes") from fault
+        raise _too_large(request) from fault
     except web.RequestPayloadError as fault:
         error = ProblemError(MALFORMED_JSON, "the body is not encoded as its headers say")
         error.ends_connection = True  # where the next request would begin nobody knows
         raise error from fault
+    if len(body) > request.client_max_size:
+        raise _too_large(request)
+    return body
+
+
+def _too_large(request: web.Request) -> ProblemError:
+    return ProblemError(BODY_TOO_LARGE, f"a body has at most {request.client_max_size} bytes")
 
 
 async def read_body(request: web.Request, model: type[B]) -> B:
