@@ -256,7 +256,7 @@ def bench(
     commands: Annotated[int, typer.Option(min=1, help="How many commands go straight to Kafka.")] = 100_000,
     warm_up: Annotated[
         float, typer.Option(min=0.0, help="For how many seconds the stack is used before all that.")
-    ] = 60.0,
+    ] = 150.0,
     report: Annotated[
         Path | None, typer.Option(help="Write JSON, PNG and HTML there; needs Pillow, the extra `bench`.")
     ] = None,
