@@ -34,6 +34,7 @@ class JsonAnswer(web.StreamResponse):
         self._type = content_type
         self._as_aiohttp_does: web.Response | None = None
         self._writer: AbstractStreamWriter | None = None
+        self._is_last = False
 
     @property
     def status(self) -> int:
@@ -50,14 +51,25 @@ class JsonAnswer(web.StreamResponse):
         """Return whether the connection stays."""
         return True if self._as_aiohttp_does is None else self._as_aiohttp_does.keep_alive
 
+    def __repr__(self) -> str:
+        """Name the status."""
+        return f"JsonAnswer({self._status_code})"
+
+    def force_close(self) -> None:
+        """End the connection with this answer."""
+        self._is_last = True
+
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Let aiohttp answer where it is not so plain."""
-        if request.method != "HEAD" and request.version == HttpVersion11 and request.keep_alive:
+        is_kept = request.keep_alive and not self._is_last
+        if request.method != "HEAD" and request.version == HttpVersion11 and is_kept:
             self._writer = request.writer
             return self._writer
         self._as_aiohttp_does = web.Response(
             body=self._payload, status=self._status_code, headers=self._own_headers, content_type=self._type
         )
+        if self._is_last:
+            self._as_aiohttp_does.force_close()
         return await self._as_aiohttp_does.prepare(request)
 
     async def write_eof(self, data: bytes = b"") -> None:
@@ -65,11 +77,13 @@ class JsonAnswer(web.StreamResponse):
         if self._as_aiohttp_does is not None:
             await self._as_aiohttp_does.write_eof(data)
         elif self._writer is not None:
-            await self._writer.write(self._head() + self._payload)
-            await self._writer.write_eof()
+            await self._writer.write_eof(self._head() + self._payload)  # which waits for a client that does not read
 
     def _head(self) -> bytes:
         own = "".join([f"{name}: {value}\r\n" for name, value in self._own_headers.items()])
+        if own.count("\n") != len(self._own_headers) or own.count("\r") != len(self._own_headers) or "\0" in own:
+            message = "a header field of an answer has a line break: nothing was sent"
+            raise ValueError(message)
         ending = _ending(self._type, int(time.time()))
         return f"{_status_line(self._status_code)}{own}Content-Length: {len(self._payload)}\r\n{ending}".encode()
 

@@ -22,7 +22,7 @@ from topics.identifiers import hold_id_of
 
 _encode: Final = msgspec.json.encode
 _RACED: Final = "RC001"
-_UNIQUE: Final = ("requests_pkey", "holds_pkey")
+_KEYS_OF_RACES: Final = ("requests_pkey", "holds_pkey")
 
 
 class RacedError(Exception):
@@ -73,11 +73,17 @@ async def write_all(connection: PoolConnectionProxy, writes: Writes) -> int | No
     try:
         (row,) = await connection.fetch(query, *arguments)
     except asyncpg.PostgresError as fault:
-        if fault.sqlstate != _RACED and getattr(fault, "constraint_name", None) not in _UNIQUE:
+        if not _is_race(fault):
             raise
         raise RacedError(str(fault)) from fault
     written_by: int = row["written_by"]
     return written_by
+
+
+def _is_race(fault: asyncpg.PostgresError) -> bool:
+    if isinstance(fault, asyncpg.UniqueViolationError):
+        return fault.constraint_name in _KEYS_OF_RACES
+    return bool(fault.sqlstate == _RACED)
 
 
 def _parts(writes: Writes) -> list[Part]:

@@ -1,5 +1,5 @@
--- Store the outcomes. A row fewer than asked for means that somebody else decided one of them meanwhile; a request that owns no
--- claim, and is there already, raises a unique violation.
+-- Store the outcomes. A row fewer than asked for means that somebody else decided one of them meanwhile; one whose id is there,
+-- and not its claim (it owns none, or somebody writes it at this moment), raises a unique violation.
 -- In the order of their claims, so that two batches with keys in common wait for each other instead of deadlocking.
 insert into requests (request_id, kind, resource_id, source, claim_id, owns_claim, fingerprint, command, reason, events,
                       arrived_at, decided_at, topic_partition, record_offset, step_of)

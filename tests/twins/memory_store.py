@@ -208,11 +208,10 @@ class _Session:
         for row in tables_.requests_of(values):
             claim = row["source"], row["claim_id"]
             is_there = await self._is_taken(("request", row["request_id"]), self._has_request, row["request_id"])
-            if is_there and not row["owns_claim"]:
+            is_owned = row["owns_claim"] and await self._is_taken(("claim", claim), self._has_owner, claim)
+            if is_there and not is_owned:
                 raise tables_.unique_violation("requests_pkey")
-            if not is_there and row["owns_claim"]:
-                is_there = await self._is_taken(("claim", claim), self._has_owner, claim)
-            if not is_there:
+            if not is_owned:
                 self._changes.requests[row["request_id"]] = row
                 if row["owns_claim"]:
                     self._changes.owners[claim] = row["request_id"]
