@@ -225,14 +225,16 @@ class Installation:
         partitions = [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
         async with admin_client(self.urls.kafka) as admin:  # first: what comes and is committed meanwhile hides nothing
             group = f"{self.prefix}{self.settings.consumer_group}"
-            committed = await admin.list_consumer_group_offsets(group, partitions=partitions)
+            told = await admin.list_consumer_group_offsets(group, partitions=partitions)
+        committed = {place: max(0, one.offset) for place, one in told.items()}
         consumer = AIOKafkaConsumer(bootstrap_servers=self.urls.kafka, enable_auto_commit=False)
         await consumer.start()
         try:
             ends = await consumer.end_offsets(partitions)
         finally:
             await consumer.stop()
-        return sum(ends[partition] - max(0, committed[partition].offset) for partition in partitions)
+        # A coordinator that was just started tells nothing of any partition until it has read its own topic.
+        return sum(ends[partition] - committed.get(partition, 0) for partition in partitions)
 
     async def is_worked_off(self, kind: str = "slot") -> bool:
         """Tell whether every command of a kind is acknowledged: then its events were sent. An answer may come before."""
