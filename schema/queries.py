@@ -22,7 +22,8 @@ FIND_TRACES: Final = _read("find_traces")
 WRITE_RESOURCES: Final = _read("write_resources")
 WRITE_POOLS: Final = _read("write_pools")
 WRITE_HOLDS: Final = _read("write_holds")
-PLACE_HOLDS: Final = _read("place_holds")
+PLACE_HOLDS: Final = WRITE_HOLDS.partition("on conflict")[0]
+"""The same without a look at what is there: a hold that is raises a unique violation."""
 WRITE_ORDERS: Final = _read("write_orders")
 WRITE_PAYMENTS: Final = _read("write_payments")
 WRITE_PAYMENT_EVENTS: Final = _read("write_payment_events")

@@ -48,10 +48,9 @@ def _replace_rows(schema: Schema, names: tuple[str, ...], rows: type["_Rows"]) -
 
 
 class _Rows(Array):  # type: ignore[misc] # aiokafka is not typed
-    """An array that is written or read in larger pieces than by aiokafka's own, which is kept for the rest."""
+    """An array that is written or read in larger pieces than `one_by_one`, aiokafka's own."""
 
     def __init__(self, one_by_one: Array) -> None:
-        self.one_by_one = one_by_one
         self.array_of = one_by_one.array_of
 
 
@@ -59,7 +58,7 @@ class _AskedPartitions(_Rows):
     def encode(self, items: Sequence[Any] | None) -> bytes:
         """Write rows of five numbers."""
         if items is None:
-            return bytes(self.one_by_one.encode(items))
+            return _LENGTH.pack(-1)
         pack = _ASKED.pack
         return _LENGTH.pack(len(items)) + b"".join([pack(*item) for item in items])
 
