@@ -1,10 +1,9 @@
 """When the commands of a resource that wait for the log are to go. Pure: it is given the time (seconds of a monotonic clock).
 
-Each record costs gateway, log, worker and Postgres some 10 ms of processor time together, however many commands it has. So
-what comes while others of its resource are undecided is held back until it is half as many as those, or they are decided,
-or it fills a record, or a moment has passed. A lone client never waits, nor do the second and third; under load there are
-about three cohorts: one is decided, one is on its way there or back, one is answered and asks again. Two leave processors
-idle, more are small.
+Each record costs gateway, log, worker and Postgres some 9 ms of processor time together, however many commands it has. So
+what comes while others of its resource are undecided is held back until it is as many as those, or they are decided, or it
+fills a record, or a moment has passed. A lone client never waits, nor does the second; under load there are two cohorts:
+one is decided while the other is answered and asks again. More of them are smaller, and one leaves processors idle.
 """
 
 from collections import defaultdict, deque
@@ -12,9 +11,8 @@ from typing import Final, Generic, TypeVar
 
 from topics.commands import BATCH_COMMANDS_MAX
 
-HELD_BACK_SECONDS: Final = 0.01
+HELD_BACK_SECONDS: Final = 0.06
 FORGOTTEN_SECONDS: Final = 0.25
-_SHARE = 2
 
 Place = tuple[str, int]
 W = TypeVar("W")
@@ -55,7 +53,7 @@ class Pace:
 
     def pause_seconds(self, waiting: int, since: float, now: float) -> float:
         """Return for how long so many commands, of which the first waits since then, are held back if nothing happens."""
-        if waiting >= min((self._commands + self._under_way) / _SHARE, BATCH_COMMANDS_MAX) or self.is_idle(now):
+        if waiting >= min(self._commands + self._under_way, BATCH_COMMANDS_MAX) or self.is_idle(now):
             return 0.0
         return max(0.0, since + HELD_BACK_SECONDS - now)
 

@@ -14,12 +14,10 @@ def test_nobody_waits_where_nothing_is_undecided() -> None:
     assert Pace().pause_seconds(1, NOW, NOW) == 0.0
 
 
-def test_the_second_and_the_third_do_not_wait() -> None:
-    """Fails if one or two undecided commands hold another one back."""
+def test_the_second_does_not_wait() -> None:
+    """Fails if one undecided command holds another one back."""
     pace = Pace()
     pace.send(7, 1, NOW)
-    assert pace.pause_seconds(1, NOW, NOW) == 0.0
-    pace.send(8, 1, NOW)
     assert pace.pause_seconds(1, NOW, NOW) == 0.0
 
 
@@ -28,17 +26,17 @@ def test_few_wait_behind_many_until_these_are_decided() -> None:
     pace = Pace()
     pace.send(7, 10, NOW)
     pace.send(8, 20, NOW)
-    assert pace.pause_seconds(14, NOW, NOW) > 0.0
-    assert pace.pause_seconds(15, NOW, NOW) == 0.0
+    assert pace.pause_seconds(29, NOW, NOW) > 0.0
+    assert pace.pause_seconds(30, NOW, NOW) == 0.0
     pace.decide(7)
-    assert pace.pause_seconds(9, NOW, NOW) > 0.0
-    assert pace.pause_seconds(10, NOW, NOW) == 0.0
+    assert pace.pause_seconds(19, NOW, NOW) > 0.0
+    assert pace.pause_seconds(20, NOW, NOW) == 0.0
     pace.decide(9)
     assert pace.is_idle(NOW)
     assert pace.pause_seconds(1, NOW, NOW) == 0.0
 
 
-@given(st.integers(1, BATCH_COMMANDS_MAX - 1), st.integers(2 * BATCH_COMMANDS_MAX, 1_000), st.floats(0, 1))
+@given(st.integers(1, BATCH_COMMANDS_MAX - 1), st.integers(BATCH_COMMANDS_MAX, 1_000), st.floats(0, 1))
 def test_nobody_is_held_back_for_longer_than_a_moment(waiting: int, undecided: int, waited: float) -> None:
     """However many are undecided, and whether or not anybody tells of them. Fails if the pause does not count from `since`."""
     pace = Pace()
@@ -87,10 +85,10 @@ def test_what_is_on_its_way_to_the_log_counts_as_undecided() -> None:
     pace = Pace()
     pace.begin(10)
     assert not pace.is_idle(NOW)
-    assert pace.pause_seconds(4, NOW, NOW) > 0.0
-    assert pace.pause_seconds(5, NOW, NOW) == 0.0
+    assert pace.pause_seconds(9, NOW, NOW) > 0.0
+    assert pace.pause_seconds(10, NOW, NOW) == 0.0
     pace.send(7, 10, NOW)
     pace.end(10)
-    assert pace.pause_seconds(4, NOW, NOW) > 0.0
+    assert pace.pause_seconds(9, NOW, NOW) > 0.0
     pace.decide(7)
     assert pace.is_idle(NOW)
