@@ -1,4 +1,7 @@
-"""Read all event partitions from the end, without a group, and answer the waiters of this gateway."""
+"""Read all event partitions from the end, without a group, and answer the waiters of this gateway who were not told before.
+
+A topic that nobody follows is left alone while Redis tells outcomes soon enough (`gateway.dozing`).
+"""
 
 import asyncio
 import re
@@ -11,6 +14,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
+from gateway.dozing import Doze
 from gateway.waiters import Answer, Waiters
 from topics.catalogue import KINDS, Catalogue
 from topics.packed_fetches import pack_fetches
@@ -23,6 +27,7 @@ _PAUSE_SECONDS = 0.5
 _SIGN_OF_LIFE_SECONDS = 2.0
 _RECORDS_MAX = 2_000
 _APART_SECONDS = 0.02
+_LOOK_SECONDS = 0.1
 _TYPE, _CORRELATION_ID, _COMMAND_RECORD = "ce_type", "ce_correlationid", "ce_commandrecord"
 _PLACE = re.compile(r"([0-9]{1,10})/([0-9]{1,19})")  # more digits Kafka has not, and `int` fails over many
 
@@ -47,10 +52,12 @@ class EventReader:
         waiters: Waiters,
         decided: Callable[[Place, int], None],
         followers: Mapping[str, Follower],
+        *,
+        is_told: Callable[[], bool] = bool,
     ) -> None:
         """Prepare; `run` does the work. `decided` is told partition and offset of each command that an event answers.
 
-        `followers` are by the topic that each of them follows.
+        `followers` are by the topic that each of them follows; `is_told` tells whether outcomes may be heard otherwise, too.
         """
         read_strangers_records()
         pack_fetches()
@@ -62,10 +69,12 @@ class EventReader:
         self._waiters = waiters
         self._decided = decided
         self._followers = followers
+        self._is_told = is_told
         self._commands_of = {catalogue.events(kind): catalogue.commands(kind) for kind in KINDS}
         self._positions: dict[TopicPartition, int] = {}
         self._alive_at = 0.0
         self.told = 0
+        self.dozing: set[str] = set()
         self.reading = asyncio.Event()
 
     async def run(self) -> None:
@@ -95,7 +104,10 @@ class EventReader:
             self._alive_at = time.monotonic()
             self.reading.set()
             self._waiters.tell_of_gap()
-            running = [asyncio.create_task(self._follow(consumer)) for consumer in consumers]
+            running = [
+                asyncio.create_task(self._follow(consumer, partitions))
+                for consumer, partitions in zip(consumers, self._partitions, strict=True)
+            ]
             running.append(asyncio.create_task(self._watch(consumers[0])))
             try:
                 done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
@@ -120,8 +132,12 @@ class EventReader:
         consumer.assign(partitions)
         return consumer
 
-    async def _follow(self, consumer: Any) -> None:  # noqa: ANN401 - aiokafka is not typed
+    async def _follow(self, consumer: Any, partitions: Sequence[TopicPartition]) -> None:  # noqa: ANN401 - aiokafka is not typed
+        doze: Doze[TopicPartition] = Doze()
+        is_followed = partitions[0].topic in self._followers
         while True:
+            if not is_followed and self._may(doze):
+                await self._sleep(consumer, partitions, doze)
             batches = await consumer.getmany(timeout_ms=1_000, max_records=_RECORDS_MAX)
             was_awaited = False
             for partition, records in batches.items():
@@ -132,6 +148,36 @@ class EventReader:
             if batches and not was_awaited:
                 # Whoever waited was told at once (`gateway.prompt_listener`): fewer, larger readings cost broker and us less.
                 await asyncio.sleep(_APART_SECONDS)
+            if was_awaited:
+                doze.stay_awake(time.monotonic())
+
+    def _may(self, doze: Doze[TopicPartition]) -> bool:
+        return doze.may(time.monotonic(), waiting_since=self._waiters.since(), is_told=self._is_told())
+
+    async def _sleep(
+        self,
+        consumer: Any,  # noqa: ANN401 - aiokafka is not typed
+        partitions: Sequence[TopicPartition],
+        doze: Doze[TopicPartition],
+    ) -> None:
+        """Read nothing for as long as that may be, then go on behind what nobody here waits for."""
+        topic = partitions[0].topic
+        consumer.pause(*partitions)
+        self.dozing.add(topic)
+        try:
+            while self._may(doze):
+                if doze.wants_mark(time.monotonic()):
+                    ends = await consumer.end_offsets(partitions)
+                    doze.mark(time.monotonic(), ends)
+                for partition, offset in doze.passed(self._waiters.since()).items():
+                    self._positions[partition] = offset
+                await asyncio.sleep(_LOOK_SECONDS)
+        finally:
+            self.dozing.discard(topic)
+        doze.wake()
+        for partition in partitions:
+            consumer.seek(partition, self._positions[partition])
+        consumer.resume(*partitions)
 
     async def _watch(self, consumer: Any) -> None:  # noqa: ANN401 - aiokafka is not typed
         """Ask the broker for a sign of life, again and again: fetching hides that it is away."""

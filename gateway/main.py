@@ -260,6 +260,7 @@ def _context(
     broadcast = Broadcast(screenings.KIND, reads, _broadcast_bounds(settings))
     grouping = Grouping(producer.send_all, gateway_key(secret))
     publisher = Publisher(grouping, settings.kafka, offsets, catalogue, _bounds(settings))
+    prompt_listener = _prompt_listener(settings, waiters, publisher)
     return Context(
         callers=Callers(settings.api_keys.get_secret_value(), _admin_key(settings)),
         submitter=Submitter(
@@ -282,8 +283,9 @@ def _context(
             waiters,
             publisher.note_decided,
             {catalogue.events(screenings.KIND): broadcast},
+            is_told=lambda: prompt_listener.is_listening,
         ),
-        prompt_listener=_prompt_listener(settings, waiters, publisher),
+        prompt_listener=prompt_listener,
         broadcast=broadcast,
         catalogue=catalogue,
         limits=limits,

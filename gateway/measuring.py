@@ -12,6 +12,7 @@ from gateway.cache import Source
 from gateway.context import CONTEXT, Context
 from gateway.publishing import Publisher
 from gateway.shedding import Cause
+from topics.catalogue import KINDS
 from topics.producer import ResilientProducer
 
 ANSWERS: web.AppKey[Counter[tuple[str, ...]]] = web.AppKey("answers", Counter)
@@ -34,6 +35,7 @@ def _readings(context: Context, answers: Counter[tuple[str, ...]], producer: Res
         metrics.PUBLISH_SECONDS: lambda: publisher.seconds,
         metrics.WAITERS: lambda: len(context.waiters),
         metrics.TOLD: lambda: _told(context),
+        metrics.EVENTS_LEFT: lambda: _events_left(context),
         metrics.LISTENERS: lambda: len(context.broadcast),
         metrics.SNAPSHOTS: lambda: _snapshots(context),
         metrics.LISTENERS_DROPPED: lambda: context.broadcast.dropped,
@@ -52,6 +54,10 @@ def _readings(context: Context, answers: Counter[tuple[str, ...]], producer: Res
 
 def _told(context: Context) -> Mapping[tuple[str, ...], float]:
     return {("prompt",): context.prompt_listener.told, ("event",): context.reader.told}
+
+
+def _events_left(context: Context) -> Mapping[tuple[str, ...], float]:
+    return {(kind,): context.catalogue.events(kind) in context.reader.dozing for kind in KINDS}
 
 
 def _not_taken(publisher: Publisher) -> Mapping[tuple[str, ...], float]:

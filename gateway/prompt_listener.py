@@ -40,6 +40,7 @@ class PromptListener:
         self._waiters = waiters
         self._decided = decided
         self._rest = Rest(_PAUSE_SECONDS)
+        self.is_listening = False
         self.told = 0
 
     async def run(self) -> None:
@@ -55,6 +56,8 @@ class PromptListener:
                     _log.warning("redis tells no outcomes, their events will", fault=repr(fault))
             except Exception:  # noqa: BLE001 - whatever it was, events tell the same, and it may be over the next time
                 _log.exception("listening for outcomes failed, it begins again")
+            finally:
+                self.is_listening = False
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _listen(self, redis: Any) -> None:  # noqa: ANN401 - redis-py types its generics loosely
@@ -64,7 +67,9 @@ class PromptListener:
             async for message in channel.listen():
                 if message["type"] == "message":
                     self.hear(message["data"])
-                elif self._rest.end():
+                    continue
+                self.is_listening = True  # what is no message confirms the subscription
+                if self._rest.end():
                     _log.info("redis tells outcomes again")
 
     def hear(self, message: bytes) -> None:

@@ -1,6 +1,7 @@
 """Who waits for the outcome of which request. Bounded; an outcome is handed to every waiter of its request."""
 
 import asyncio
+import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import TracebackType
@@ -75,6 +76,7 @@ class Waiters:
         """Let at most so many wait at once."""
         self._waiters_max = waiters_max
         self._by_request: dict[str, list[Waiter]] = {}
+        self._since: dict[str, float] = {}
         self._count = 0
         self.closing = False
 
@@ -82,9 +84,13 @@ class Waiters:
         """Return how many wait."""
         return self._count
 
+    def since(self) -> float | None:
+        """Return since when (of the monotonic clock) somebody has been waiting, at most; None if nobody waits."""
+        return next(iter(self._since.values()), None)
+
     def awaits(self, request_id: str) -> bool:
-        """Tell whether anybody waits for this request."""
-        return request_id in self._by_request
+        """Tell whether anybody waits for this request who was not told yet."""
+        return any(waiter.answer is None for waiter in self._by_request.get(request_id, ()))
 
     def waiting_for(self, request_id: str) -> AbstractContextManager[Waiter | None]:
         """Wait for the length of the block; None if too many wait already, or the gateway is stopping."""
@@ -95,7 +101,11 @@ class Waiters:
     def join(self, request_id: str) -> Waiter:
         """Begin to wait; for `waiting_for`, which ends it too."""
         waiter = Waiter()
-        self._by_request.setdefault(request_id, []).append(waiter)
+        waiters = self._by_request.get(request_id)
+        if waiters is None:
+            waiters = self._by_request[request_id] = []
+            self._since[request_id] = time.monotonic()
+        waiters.append(waiter)
         self._count += 1
         return waiter
 
@@ -105,7 +115,7 @@ class Waiters:
         waiters = self._by_request[request_id]
         waiters.remove(waiter)
         if not waiters:
-            del self._by_request[request_id]
+            del self._by_request[request_id], self._since[request_id]
 
     def answer(self, request_id: str, answer: Answer) -> None:
         """Hand the answer to whoever waits for it."""
