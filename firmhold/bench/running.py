@@ -6,6 +6,7 @@ So what slows the machine for a while slows all of them, and ratios are taken wi
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from statistics import median
 
 from rich.progress import Progress
 
@@ -21,6 +22,7 @@ from gateway.webhook_secrets import webhook_secrets
 WARM_UP_SECONDS = 1.0
 _WARM_UP_CLIENTS = 64
 CHOICE_SECONDS = 1.5
+CHOICE_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +123,10 @@ async def _measure(group: Group, plan: Plan, progress: Progress) -> list[Row]:
 
 
 async def _best(cases: Sequence[Case], advance: Callable[[], None]) -> Case:
-    """Return the fastest variant, each measured once for a moment."""
-    rates: list[float] = []
+    """Return the variant of the best median of some tries, taken in turn: by a single one the machine's noise would choose."""
     for case in cases:
         await case.measure(WARM_UP_SECONDS)
-        rates.append((await case.measure(CHOICE_SECONDS)).per_second)
         advance()
+    tries = [[(await case.measure(CHOICE_SECONDS)).per_second for case in cases] for _ in range(CHOICE_TRIES)]
+    rates = [median(of_case) for of_case in zip(*tries, strict=True)]
     return cases[rates.index(max(rates))]
