@@ -58,7 +58,8 @@ PUBLISH_SECONDS = Metric(
     "firmhold_publish_seconds",
     Type.HISTOGRAM,
     (GATEWAY,),
-    "Until Kafka acknowledged a command. Slow: Kafka's disks, or its replication, are the bottleneck.",
+    "Until Kafka acknowledged a command; under load up to 60 ms of waiting for others of its resource are part of it. Slower "
+    "than that: Kafka's disks, or its replication, are the bottleneck.",
     bounds=LATENCY_SECONDS,
 )
 WAITERS = Metric(
@@ -72,7 +73,8 @@ TOLD = Metric(
     Type.COUNTER,
     (GATEWAY,),
     "Requests that waited and were told their outcome, by which way. prompt: Redis, at once; event: Kafka, some milliseconds "
-    "later. More than a few by events: workers or this gateway do not reach Redis, or commands come to Kafka from elsewhere.",
+    "later, up to half a second where events were left unread (firmhold_events_left). More than a few by events: workers or "
+    "this gateway do not reach Redis, or commands come to Kafka from elsewhere.",
     ("way",),
 )
 EVENTS_LEFT = Metric(

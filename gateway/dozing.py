@@ -18,24 +18,40 @@ P = TypeVar("P")
 
 
 class Doze(Generic[P]):
-    """Of one topic; `P` is how its partitions are named."""
+    """Of one topic; `P` is how its partitions are named.
+
+    `heard` is how many waits were ended by Redis so far, None while it cannot be heard.
+    """
 
     def __init__(self) -> None:
         """Begin awake: whether Redis tells is not known yet."""
         self._marks: deque[tuple[float, Mapping[P, int]]] = deque()
         self._marked_at: float | None = None
         self._awake_until: float | None = None
+        self._was_overdue = False
+        self._doubted: int | None = None
 
-    def may(self, now: float, *, waiting_since: float | None, is_told: bool) -> bool:
-        """Tell whether events may be left alone, by who has been waiting for longest and whether Redis can be heard."""
+    def look(self, now: float, *, waiting_since: float | None, heard: int | None) -> bool:
+        """Take in who has been waiting for longest; return whether events may be left alone now.
+
+        A sleeper who looks late, as all stood still for a moment, looks once more before waking.
+        """
         is_overdue = waiting_since is not None and now - waiting_since >= UNTOLD_SECONDS
-        if self._awake_until is None or is_overdue or not is_told:
-            self.stay_awake(now)
-        return self._awake_until is not None and now >= self._awake_until
+        dozed = self._awake_until is not None and now >= self._awake_until
+        is_needed = is_overdue and (self._was_overdue or not dozed)
+        self._was_overdue = is_overdue
+        if self._awake_until is None or is_needed or not self._tells(heard):
+            self._awake_until = now + AWAKE_SECONDS
+        return now >= self._awake_until
 
-    def stay_awake(self, now: float) -> None:
-        """Take in that an event was needed: that will be so for a while."""
+    def _tells(self, heard: int | None) -> bool:
+        """Tell whether Redis can be heard, and has told somebody since an event had to."""
+        return heard is not None and (self._doubted is None or heard > self._doubted)
+
+    def answered(self, now: float, heard: int | None) -> None:
+        """Take in that an event had to answer somebody: Redis is in doubt until it tells anybody."""
         self._awake_until = now + AWAKE_SECONDS
+        self._doubted = heard
 
     def wants_mark(self, now: float) -> bool:
         """Tell whether it is time to look where the log ends."""
@@ -53,7 +69,8 @@ class Doze(Generic[P]):
             ends = self._marks.popleft()[1]
         return ends
 
-    def wake(self) -> None:
-        """Forget the marks: they are of no use once events behind them were read."""
+    def wake(self, now: float) -> None:
+        """Be awake for a while. The marks are of no use once events behind them were read."""
+        self._awake_until = now + AWAKE_SECONDS
         self._marks.clear()
         self._marked_at = None

@@ -53,11 +53,12 @@ class EventReader:
         decided: Callable[[Place, int], None],
         followers: Mapping[str, Follower],
         *,
-        is_told: Callable[[], bool] = bool,
+        heard: Callable[[], int | None],
     ) -> None:
         """Prepare; `run` does the work. `decided` is told partition and offset of each command that an event answers.
 
-        `followers` are by the topic that each of them follows; `is_told` tells whether outcomes may be heard otherwise, too.
+        `followers` are by the topic that each of them follows; `heard` tells how many waits were ended otherwise, by Redis, and
+        None while that cannot be.
         """
         read_strangers_records()
         pack_fetches()
@@ -69,7 +70,7 @@ class EventReader:
         self._waiters = waiters
         self._decided = decided
         self._followers = followers
-        self._is_told = is_told
+        self._heard = heard
         self._commands_of = {catalogue.events(kind): catalogue.commands(kind) for kind in KINDS}
         self._positions: dict[TopicPartition, int] = {}
         self._alive_at = 0.0
@@ -145,14 +146,14 @@ class EventReader:
                 if (follower := self._followers.get(partition.topic)) is not None:
                     hand_out(follower, records)
                 self._positions[partition] = records[-1].offset + 1
-            if batches and not was_awaited:
+            if was_awaited:
+                doze.answered(time.monotonic(), self._heard())
+            elif batches:
                 # Whoever waited was told at once (`gateway.prompt_listener`): fewer, larger readings cost broker and us less.
                 await asyncio.sleep(_APART_SECONDS)
-            if was_awaited:
-                doze.stay_awake(time.monotonic())
 
     def _may(self, doze: Doze[TopicPartition]) -> bool:
-        return doze.may(time.monotonic(), waiting_since=self._waiters.since(), is_told=self._is_told())
+        return doze.look(time.monotonic(), waiting_since=self._waiters.since(), heard=self._heard())
 
     async def _sleep(
         self,
@@ -165,19 +166,40 @@ class EventReader:
         consumer.pause(*partitions)
         self.dozing.add(topic)
         try:
-            while self._may(doze):
-                if doze.wants_mark(time.monotonic()):
-                    ends = await consumer.end_offsets(partitions)
-                    doze.mark(time.monotonic(), ends)
-                for partition, offset in doze.passed(self._waiters.since()).items():
-                    self._positions[partition] = offset
-                await asyncio.sleep(_LOOK_SECONDS)
+            await self._mark(consumer, partitions, doze)
+        except (KafkaError, OSError, TimeoutError) as fault:
+            _log.warning("where events end cannot be told, they are read", topic=topic, fault=repr(fault))
         finally:
             self.dozing.discard(topic)
-        doze.wake()
+        doze.wake(time.monotonic())
         for partition in partitions:
             consumer.seek(partition, self._positions[partition])
         consumer.resume(*partitions)
+
+    async def _mark(
+        self,
+        consumer: Any,  # noqa: ANN401 - aiokafka is not typed
+        partitions: Sequence[TopicPartition],
+        doze: Doze[TopicPartition],
+    ) -> None:
+        """Mark where the log ends, and move on to old marks, until events are needed; raises what looking raises.
+
+        Nobody waits for the look itself: it comes behind a fetch that the broker holds, and a broker may be silent.
+        """
+        looking: asyncio.Future[Mapping[TopicPartition, int]] | None = None
+        try:
+            while self._may(doze):
+                if looking is None and doze.wants_mark(time.monotonic()):
+                    looking = asyncio.ensure_future(consumer.end_offsets(partitions))
+                if looking is not None and looking.done():
+                    doze.mark(time.monotonic(), looking.result())
+                    looking = None
+                self._positions |= doze.passed(self._waiters.since())
+                await asyncio.sleep(_LOOK_SECONDS)
+        finally:
+            if looking is not None:
+                looking.cancel()
+                await asyncio.gather(looking, return_exceptions=True)
 
     async def _watch(self, consumer: Any) -> None:  # noqa: ANN401 - aiokafka is not typed
         """Ask the broker for a sign of life, again and again: fetching hides that it is away."""

@@ -283,7 +283,7 @@ def _context(
             waiters,
             publisher.note_decided,
             {catalogue.events(screenings.KIND): broadcast},
-            is_told=lambda: prompt_listener.is_listening,
+            heard=prompt_listener.heard,
         ),
         prompt_listener=prompt_listener,
         broadcast=broadcast,

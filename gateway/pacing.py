@@ -53,7 +53,8 @@ class Pace:
 
     def pause_seconds(self, waiting: int, since: float, now: float) -> float:
         """Return for how long so many commands, of which the first waits since then, are held back if nothing happens."""
-        if waiting >= min(self._commands + self._under_way, BATCH_COMMANDS_MAX) or self.is_idle(now):
+        # Whether it is idle comes first: it forgets what nobody tells of.
+        if self.is_idle(now) or waiting >= min(self._commands + self._under_way, BATCH_COMMANDS_MAX):
             return 0.0
         return max(0.0, since + HELD_BACK_SECONDS - now)
 

@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 import structlog
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from gateway.event_reader import Place, tell_decided
@@ -40,15 +42,21 @@ class PromptListener:
         self._waiters = waiters
         self._decided = decided
         self._rest = Rest(_PAUSE_SECONDS)
-        self.is_listening = False
+        self._is_listening = False
         self.told = 0
+
+    def heard(self) -> int | None:
+        """Return how many waits were ended by what was heard, None while nothing can be heard."""
+        return self.told if self._is_listening else None
 
     async def run(self) -> None:
         """Listen until cancelled."""
         while True:
             try:
+                # Trying again is for this loop, which knows then that nothing is heard.
+                once = Retry(NoBackoff(), 0)
                 async with Redis.from_url(
-                    self._url, socket_keepalive=True, socket_keepalive_options=_KEEPALIVE
+                    self._url, socket_keepalive=True, socket_keepalive_options=_KEEPALIVE, retry=once
                 ) as redis:
                     await self._listen(redis)
             except (RedisError, OSError, TimeoutError) as fault:
@@ -57,7 +65,7 @@ class PromptListener:
             except Exception:  # noqa: BLE001 - whatever it was, events tell the same, and it may be over the next time
                 _log.exception("listening for outcomes failed, it begins again")
             finally:
-                self.is_listening = False
+                self._is_listening = False
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _listen(self, redis: Any) -> None:  # noqa: ANN401 - redis-py types its generics loosely
@@ -68,7 +76,7 @@ class PromptListener:
                 if message["type"] == "message":
                     self.hear(message["data"])
                     continue
-                self.is_listening = True  # what is no message confirms the subscription
+                self._is_listening = True  # what is no message confirms the subscription
                 if self._rest.end():
                     _log.info("redis tells outcomes again")
 

@@ -107,7 +107,7 @@ class Publisher:
         self._grouping.note_decided(place, offset)
 
     def told(self, place: Place) -> int:
-        """Return up to which offset events told that the records of a partition are decided."""
+        """Return up to which offset Redis or events told that the records of a partition are decided."""
         return self._backlog.decided(place)
 
     def backlog_seconds(self) -> float:

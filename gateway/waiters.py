@@ -85,7 +85,7 @@ class Waiters:
         return self._count
 
     def since(self) -> float | None:
-        """Return since when (of the monotonic clock) somebody has been waiting, at most; None if nobody waits."""
+        """Return since when (of the monotonic clock) somebody who was not told has been waiting, at most; None if nobody has."""
         return next(iter(self._since.values()), None)
 
     def awaits(self, request_id: str) -> bool:
@@ -101,11 +101,8 @@ class Waiters:
     def join(self, request_id: str) -> Waiter:
         """Begin to wait; for `waiting_for`, which ends it too."""
         waiter = Waiter()
-        waiters = self._by_request.get(request_id)
-        if waiters is None:
-            waiters = self._by_request[request_id] = []
-            self._since[request_id] = time.monotonic()
-        waiters.append(waiter)
+        self._by_request.setdefault(request_id, []).append(waiter)
+        self._since.setdefault(request_id, time.monotonic())
         self._count += 1
         return waiter
 
@@ -115,10 +112,12 @@ class Waiters:
         waiters = self._by_request[request_id]
         waiters.remove(waiter)
         if not waiters:
-            del self._by_request[request_id], self._since[request_id]
+            del self._by_request[request_id]
+            self._since.pop(request_id, None)
 
     def answer(self, request_id: str, answer: Answer) -> None:
         """Hand the answer to whoever waits for it."""
+        self._since.pop(request_id, None)
         for waiter in self._by_request.get(request_id, ()):
             waiter.tell(answer)
 

@@ -102,7 +102,7 @@ async def _warm_up(bench: Bench, seconds: float, progress: Progress) -> None:
 async def _measure(group: Group, plan: Plan, progress: Progress) -> list[Row]:
     rounds = min(plan.rounds, group.rounds_max or plan.rounds)
     title = f"{group.scenario}, {group.clients} clients" if group.clients else group.scenario
-    choosing = sum(len(cases) for cases in group.choices)
+    choosing = CHOICE_TRIES * sum(len(cases) for cases in group.choices)
     task = progress.add_task(title, total=choosing + (len(group.cases) + len(group.choices)) * rounds)
     chosen = [await _best(cases, lambda: progress.advance(task)) for cases in group.choices]
     cases = [*group.cases, *chosen]
@@ -126,7 +126,10 @@ async def _best(cases: Sequence[Case], advance: Callable[[], None]) -> Case:
     """Return the variant of the best median of some tries, taken in turn: by a single one the machine's noise would choose."""
     for case in cases:
         await case.measure(WARM_UP_SECONDS)
-        advance()
-    tries = [[(await case.measure(CHOICE_SECONDS)).per_second for case in cases] for _ in range(CHOICE_TRIES)]
-    rates = [median(of_case) for of_case in zip(*tries, strict=True)]
-    return cases[rates.index(max(rates))]
+    rates: list[list[float]] = [[] for _ in cases]
+    for _ in range(CHOICE_TRIES):
+        for case, of_case in zip(cases, rates, strict=True):
+            of_case.append((await case.measure(CHOICE_SECONDS)).per_second)
+            advance()
+    medians = [*map(median, rates)]
+    return cases[medians.index(max(medians))]

@@ -137,6 +137,8 @@ async def decided(story: Story) -> None:
     assert told["firmhold_partitions_assigned"] == 3 * PARTITIONS
     at_gateway = await story.gateway()
     assert at_gateway["firmhold_told_total prompt"] >= 3
+    await story.until(metrics.GATEWAY, "firmhold_events_left slot")
+    assert at_gateway["firmhold_events_left screening"] == 0
     assert at_gateway["firmhold_outcome_seconds_count slot"] == at_gateway["firmhold_publish_seconds_count"] == 4
 
 

@@ -13,38 +13,58 @@ LATER = NOW + AWAKE_SECONDS
 def begun() -> Doze[str]:
     """Return one that looked for the first time just now."""
     doze: Doze[str] = Doze()
-    assert not doze.may(NOW, waiting_since=None, is_told=True)
+    assert not doze.look(NOW, waiting_since=None, heard=7)
     return doze
 
 
 def test_it_begins_awake_and_dozes_while_nobody_needs_it() -> None:
     """Fails if a gateway that was just started leaves events alone."""
     doze = begun()
-    assert not doze.may(LATER - 0.01, waiting_since=None, is_told=True)
-    assert doze.may(LATER, waiting_since=None, is_told=True)
-    assert doze.may(LATER, waiting_since=LATER - UNTOLD_SECONDS / 2, is_told=True)
+    assert not doze.look(LATER - 0.01, waiting_since=None, heard=7)
+    assert doze.look(LATER, waiting_since=None, heard=7)
+    assert doze.look(LATER, waiting_since=LATER - UNTOLD_SECONDS / 2, heard=7)
 
 
 def test_who_waits_for_long_wakes_it_for_a_while() -> None:
     """Fails if it dozes off again at once: whoever was not told is seldom the only one."""
     doze = begun()
-    assert not doze.may(LATER, waiting_since=LATER - UNTOLD_SECONDS, is_told=True)
-    assert not doze.may(LATER + AWAKE_SECONDS - 0.01, waiting_since=None, is_told=True)
-    assert doze.may(LATER + AWAKE_SECONDS, waiting_since=None, is_told=True)
+    assert doze.look(LATER, waiting_since=LATER - UNTOLD_SECONDS, heard=7)
+    woken = LATER + 0.1
+    assert not doze.look(woken, waiting_since=LATER - UNTOLD_SECONDS, heard=7)
+    assert not doze.look(woken + AWAKE_SECONDS - 0.01, waiting_since=None, heard=7)
+    assert doze.look(woken + AWAKE_SECONDS, waiting_since=None, heard=7)
+
+
+def test_who_waits_for_long_keeps_it_awake() -> None:
+    """At the first look, as it is awake. Fails if it dozes off while it is needed."""
+    doze = begun()
+    assert not doze.look(LATER - 0.01, waiting_since=LATER - UNTOLD_SECONDS - 0.01, heard=7)
+    assert not doze.look(LATER + 0.01, waiting_since=None, heard=7)
+
+
+def test_a_late_look_wakes_nobody() -> None:
+    """Everything stood still for a moment, and then whoever waited is told. Fails if one look counts."""
+    doze = begun()
+    assert doze.look(LATER, waiting_since=LATER - UNTOLD_SECONDS, heard=7)
+    assert doze.look(LATER + 0.1, waiting_since=None, heard=8)
+    assert doze.look(LATER + 0.2, waiting_since=LATER - UNTOLD_SECONDS, heard=8)
 
 
 def test_without_redis_it_stays_awake() -> None:
     """Fails if the listener is not asked."""
     doze = begun()
-    assert not doze.may(LATER, waiting_since=None, is_told=False)
-    assert not doze.may(LATER + AWAKE_SECONDS - 0.01, waiting_since=None, is_told=True)
+    assert not doze.look(LATER, waiting_since=None, heard=None)
+    assert not doze.look(LATER + AWAKE_SECONDS - 0.01, waiting_since=None, heard=7)
 
 
 def test_an_event_that_was_needed_keeps_it_awake() -> None:
-    """Fails if who is answered by events has to wait for each of them."""
+    """Until Redis tells somebody again. Fails if who is answered by events has to wait for each of them."""
     doze = begun()
-    doze.stay_awake(LATER)
-    assert not doze.may(LATER + AWAKE_SECONDS - 0.01, waiting_since=None, is_told=True)
+    doze.answered(LATER, 7)
+    assert not doze.look(LATER + AWAKE_SECONDS - 0.01, waiting_since=None, heard=8)
+    assert not doze.look(LATER + AWAKE_SECONDS, waiting_since=None, heard=7)
+    assert not doze.look(LATER + 100, waiting_since=None, heard=7)
+    assert doze.look(LATER + 100 + AWAKE_SECONDS, waiting_since=None, heard=8)
 
 
 def test_marks_are_taken_now_and_then() -> None:
@@ -54,7 +74,7 @@ def test_marks_are_taken_now_and_then() -> None:
     doze.mark(NOW, {"p": 1})
     assert not doze.wants_mark(NOW + MARKED_SECONDS / 2)
     assert doze.wants_mark(NOW + MARKED_SECONDS)
-    doze.wake()
+    doze.wake(NOW)
     assert doze.wants_mark(NOW)
     assert doze.passed(None) == {}
 
@@ -94,3 +114,8 @@ def test_who_was_told_is_not_awaited() -> None:
         assert waiters.awaits("a")
         waiters.answer("a", Answer("hold.placed", b"{}", "0/1"))
         assert not waiters.awaits("a")
+        assert waiters.since() is None
+        with waiters.waiting_for("a"):
+            assert waiters.awaits("a")
+            assert waiters.since() is not None
+    assert waiters.since() is None

@@ -67,7 +67,9 @@ def test_a_place_that_is_none_is_passed_over() -> None:
     """The next event is read. Seen to fail (ValueError) on more digits than Python makes a number of."""
     decided: list[tuple[Place, int]] = []
     catalogue = Catalogue()
-    reader = EventReader("", catalogue, Waiters(1), lambda place, offset: decided.append((place, offset)), {})
+    reader = EventReader(
+        "", catalogue, Waiters(1), lambda place, offset: decided.append((place, offset)), {}, heard=lambda: None
+    )
     strange = (b"0/" + b"9" * 5_000, b"9" * 5_000 + b"/0", b"/", b"0/x", b"", b"\xff/\xff", b"0/-1")
     reader._answer([*(record(offset, ce_commandrecord=place) for offset, place in enumerate(strange)), record(9)])
     reader._answer([record(10, ce_commandrecord=b"3/41")])

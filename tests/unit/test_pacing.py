@@ -54,6 +54,14 @@ def test_what_nobody_tells_of_is_forgotten() -> None:
     assert pace.is_idle(NOW + FORGOTTEN_SECONDS)
 
 
+def test_what_is_forgotten_holds_nobody_back() -> None:
+    """Seen to fail where what is undecided is counted before it is looked at."""
+    pace = Pace()
+    pace.send(7, 40, NOW)
+    pace.send(8, 2, NOW + FORGOTTEN_SECONDS / 2)
+    assert pace.pause_seconds(5, NOW + FORGOTTEN_SECONDS, NOW + FORGOTTEN_SECONDS) == 0.0
+
+
 def test_what_fills_a_record_goes() -> None:
     """Fails if a record that is full waits for company that it has no room for."""
     pace = Pace()
