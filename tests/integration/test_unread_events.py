@@ -10,7 +10,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 
 from gateway import dozing
 from gateway.event_reader import EventReader, Place
-from gateway.waiters import Waiters
+from gateway.waiters import Answer, Waiters
 from tests.installation import eventually
 from tests.servers import Urls
 from topics.admin import create_topics
@@ -66,6 +66,15 @@ class Site:
         topics = {self.catalogue.events(kind) for kind in KINDS if kind != "screening"}
         await eventually(lambda: self.reader.dozing == topics)
 
+    async def ask(self, *told: str) -> Answer:
+        """Wait for the request `mine` while these are told; return what answers it."""
+        with self.waiters.waiting_for("mine") as waiter:
+            assert waiter is not None
+            await self.tell(*told)
+            await asyncio.wait_for(waiter.answered(), 20)
+            assert waiter.answer is not None
+            return waiter.answer
+
     async def tell(self, *requests: str) -> None:
         """Send the event that answers a request, for each; their commands lie at offsets 0, 1, 2 … of partition 1."""
         topic = self.catalogue.events("slot")
@@ -103,10 +112,7 @@ async def test_what_nobody_waits_for_is_never_read(site: Site) -> None:
     await eventually(lambda: site.reader._positions[place] == began + 2)
     site.heard = None
     await eventually(lambda: not site.reader.dozing)
-    with site.waiters.waiting_for("mine") as waiter:
-        assert waiter is not None
-        await site.tell("mine")
-        await asyncio.wait_for(waiter.answered(), 20)
+    await site.ask("mine")
     assert site.decided == [((site.catalogue.commands("slot"), 1), 0)]
 
 
@@ -114,12 +120,7 @@ async def test_who_is_not_told_is_answered_by_his_event(site: Site, monkeypatch:
     """Though many marks are taken while he waits. Seen to fail where marks of the time of his wait are taken."""
     monkeypatch.setattr(dozing, "UNTOLD_SECONDS", 1.0)
     await site.dozes()
-    with site.waiters.waiting_for("mine") as waiter:
-        assert waiter is not None
-        await site.tell("somebody", "mine")
-        await asyncio.wait_for(waiter.answered(), 20)
-        assert waiter.answer is not None
-        assert waiter.answer.record == "1/1"
+    assert (await site.ask("somebody", "mine")).record == "1/1"
     assert site.reader.told == 1
 
 
@@ -129,7 +130,4 @@ async def test_without_redis_events_are_read_at_once(site: Site, monkeypatch: py
     await site.dozes()
     site.heard = None
     await eventually(lambda: not site.reader.dozing)
-    with site.waiters.waiting_for("mine") as waiter:
-        assert waiter is not None
-        await site.tell("mine")
-        await asyncio.wait_for(waiter.answered(), 20)
+    await site.ask("mine")
