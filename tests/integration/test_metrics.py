@@ -137,9 +137,15 @@ async def decided(story: Story) -> None:
     assert told["firmhold_partitions_assigned"] == 3 * PARTITIONS
     at_gateway = await story.gateway()
     assert at_gateway["firmhold_told_total prompt"] >= 3
-    await story.until(metrics.GATEWAY, "firmhold_events_left slot")
-    assert at_gateway["firmhold_events_left screening"] == 0
     assert at_gateway["firmhold_outcome_seconds_count slot"] == at_gateway["firmhold_publish_seconds_count"] == 4
+    assert at_gateway["firmhold_events_left screening"] == 0
+
+    async def leaves_events() -> bool:
+        # If an event had to answer before, as everything was slow, Redis is in doubt until it tells somebody again.
+        await story.alice.hold(slot, key="a")
+        return (await story.gateway())["firmhold_events_left slot"] == 1
+
+    await eventually(leaves_events, seconds=60, what="events are left unread")
 
 
 async def expired(story: Story) -> None:
