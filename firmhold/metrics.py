@@ -81,7 +81,7 @@ EVENTS_LEFT = Metric(
     "firmhold_events_left",
     Type.GAUGE,
     (GATEWAY,),
-    "Whether the events of a kind are left unread, as Redis tells all who wait: 1 saves a third of a gateway's reading. 0 for "
+    "Whether the events of a kind are left unread, as Redis tells all who wait: 1 saves a tenth of a gateway's time. 0 for "
     "long while requests are made: Redis is away or outcomes take long; of screenings, whose broadcasts need them: always.",
     ("kind",),
 )
